@@ -1,0 +1,43 @@
+"""The errors a user can meet. Everything else that escapes is a bug of ours (exit code 1).
+
+A message has three parts: what was found, what was expected, what to do.
+"""
+
+from importlib import import_module
+from types import ModuleType
+
+
+class UserError(ValueError):
+    """The user's mistake: the command line prints the sentence and leaves with exit code 2."""
+
+
+class ConfigError(UserError):
+    """A recipe or a model's config says something that cannot be meant."""
+
+
+class UnsupportedError(UserError):
+    """Well-formed, but this machine, backend or version cannot do it."""
+
+
+class CheckpointError(UserError):
+    """A folder of weights is missing, damaged, or does not fit the model."""
+
+
+class MissingExtraError(UserError, ImportError):
+    """An optional library is not installed; the message names the extra that brings it."""
+
+
+def require(module: str, *, extra: str) -> ModuleType:
+    """Import an optional library, or say which extra installs it.
+
+    Raises:
+        MissingExtraError: the library is not installed.
+    """
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingExtraError(
+            f"{module!r} is not installed and this needs it: run  pip install 'modernbert[{extra}]'"
+        ) from None
