@@ -1,0 +1,139 @@
+"""The whole encoder on one screen.
+
+`encode` walks over modules by their checkpoint names, so it runs on ours and on stock transformers modules alike,
+and every linear layer is *called*, so LoRA, quantised and hooked layers keep working.
+
+Shapes:  T tokens in the packed stream   D width   H heads   K head size   F gate width
+"""
+
+from typing import Protocol, cast
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from modernbert.model.config import Kind, ModelConfig
+from modernbert.model.hf_config import from_object
+from modernbert.ops.attention import Backend, attend
+from modernbert.ops.geglu import gated
+from modernbert.ops.packed import Packed
+from modernbert.ops.rope import Rope
+from modernbert.ops.window import Window
+
+
+def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> Float[Tensor, "T D"]:
+    """Hidden states after the final norm, one row a token of the stream.
+
+    Args:
+        modules: our `Encoder` or a stock `ModernBertModel`.
+        packed: the documents; they never see each other.
+        backend: which attention runs; "auto" takes the fastest that can.
+
+    Raises:
+        ValueError: a token id is outside the vocabulary.
+    """
+    encoder = cast(EncoderModules, modules)
+    config = modules.config if isinstance(modules.config, ModelConfig) else from_object(modules.config)
+    _check_ids(packed, config)
+    ropes = {kind: _rope(config, kind, packed) for kind in sorted(set(config.layer_kinds))}
+    windows: dict[Kind, Window] = {
+        "full_attention": Window.full(),
+        "sliding_attention": Window.both(config.window_reach),
+    }
+    attention_dropout = config.attention_dropout if modules.training else 0.0
+
+    x_TD = encoder.embeddings.drop(encoder.embeddings.norm(encoder.embeddings.tok_embeddings(packed.ids)))
+    for layer, kind in zip(encoder.layers, config.layer_kinds, strict=True):
+        qkv_T3HK = layer.attn.Wqkv(layer.attn_norm(x_TD)).unflatten(-1, (3, config.num_attention_heads, config.head_dim))
+        q_THK, k_THK = ropes[kind](qkv_T3HK[:, :2]).unbind(1)
+        heads_THK = attend(
+            q_THK, k_THK, qkv_T3HK[:, 2],
+            layout=packed, window=windows[kind], backend=backend, dropout=attention_dropout,
+        )  # fmt: skip
+        x_TD = x_TD + layer.attn.out_drop(layer.attn.Wo(heads_THK.flatten(1)))
+        gate_TF = gated(layer.mlp.Wi(layer.mlp_norm(x_TD)), config.hidden_activation)
+        x_TD = x_TD + layer.mlp.Wo(layer.mlp.drop(gate_TF))
+    return encoder.final_norm(x_TD)
+
+
+class Encoder(nn.Module):
+    """Embeddings, layers and final norm; attribute names are the checkpoint's, so loading is identity."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.layers = nn.ModuleList(Layer(config, is_first=i == 0) for i in range(config.num_hidden_layers))
+        self.final_norm = layer_norm(config)
+
+    def forward(self, packed: Packed, *, backend: Backend = "auto") -> Float[Tensor, "T D"]:
+        """See `encode`."""
+        return encode(self, packed, backend=backend)
+
+
+class Embeddings(nn.Module):
+    """Token embeddings, normalised."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.tok_embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
+        self.norm = layer_norm(config)
+        self.drop = nn.Dropout(config.embedding_dropout)
+
+
+class Layer(nn.Module):
+    """Pre-norm attention and gated feed-forward; the first layer's input is already normalised."""
+
+    def __init__(self, config: ModelConfig, *, is_first: bool) -> None:
+        super().__init__()
+        self.attn_norm = nn.Identity() if is_first else layer_norm(config)
+        self.attn = Attention(config)
+        self.mlp_norm = layer_norm(config)
+        self.mlp = FeedForward(config)
+
+
+class Attention(nn.Module):
+    """Weights of one attention block: queries, keys and values in one matrix."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.Wqkv = nn.Linear(config.hidden_size, 3 * config.hidden_size, bias=config.attention_bias)
+        self.Wo = nn.Linear(config.hidden_size, config.hidden_size, bias=config.attention_bias)
+        self.out_drop = nn.Dropout(config.attention_dropout)
+
+
+class FeedForward(nn.Module):
+    """Weights of one gated feed-forward block: value and gate in one matrix."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.Wi = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=config.mlp_bias)
+        self.drop = nn.Dropout(config.mlp_dropout)
+        self.Wo = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.mlp_bias)
+
+
+class EncoderModules(Protocol):
+    """What `encode` needs: the names that our modules and stock ones share."""
+
+    embeddings: Embeddings
+    layers: list[Layer]
+    final_norm: nn.LayerNorm
+
+
+def layer_norm(config: ModelConfig) -> nn.LayerNorm:
+    """LayerNorm as ModernBERT has it: a scale, no bias."""
+    return nn.LayerNorm(config.hidden_size, eps=config.norm_eps, bias=config.norm_bias)
+
+
+def _rope(config: ModelConfig, kind: Kind, packed: Packed) -> Rope:
+    return Rope.at(packed.positions, theta=config.theta(kind), head_size=config.head_dim, longest=packed.widest + 1)
+
+
+def _check_ids(packed: Packed, config: ModelConfig) -> None:
+    if packed.device.type == "cpu" and packed.num_tokens and not torch.compiler.is_compiling():
+        largest = int(packed.ids.max())  # on a GPU this would wait for the device; there the kernel's own check stops
+        if largest >= config.vocab_size:
+            raise ValueError(
+                f"token id {largest} is outside the vocabulary of {config.vocab_size}: "
+                "is this the tokenizer the model was trained with?"
+            )

@@ -1,0 +1,124 @@
+"""Encoders with a task on top; module names are the stock checkpoints', so loading is identity both ways.
+
+Shapes:  T tokens   N documents   M tokens predicted   D width   V vocabulary   C classes
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from modernbert.model.config import ModelConfig
+from modernbert.model.encoder import Encoder, layer_norm
+from modernbert.model.pool import pool
+from modernbert.ops.attention import Backend
+from modernbert.ops.geglu import ACTIVATIONS
+from modernbert.ops.loss import IGNORE, Prediction, masked_cross_entropy
+from modernbert.ops.packed import Packed
+
+
+class MaskedLM(nn.Module):
+    """Predicts masked tokens; the decoder shares the embedding's weight when the config ties them."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Encoder(config)
+        self.head = PredictionHead(config)
+        self.decoder = nn.Linear(config.hidden_size, config.vocab_size, bias=config.decoder_bias)
+        self.tie()
+
+    def tie(self) -> None:
+        """Make the decoder read the embedding's weight again, after either was replaced."""
+        if self.config.tie_word_embeddings:
+            self.decoder.weight = self.model.embeddings.tok_embeddings.weight
+
+    def forward(
+        self, packed: Packed, at: Int[Tensor, "M"] | None = None, *, backend: Backend = "auto"
+    ) -> Float[Tensor, "M V"]:
+        """Logits of the tokens `at` these places in the stream; without `at`, of all T (mind the memory)."""
+        hidden_TD = self.model(packed, backend=backend)
+        return self.decoder(self.head(hidden_TD if at is None else hidden_TD[at]))
+
+    def loss(
+        self, packed: Packed, labels: Int[Tensor, "T"], *, z_loss: float = 0.0, backend: Backend = "auto"
+    ) -> Prediction:
+        """Cross-entropy where `labels` is not -100; only those tokens pass the head, and never all logits at once."""
+        at_M = (labels != IGNORE).nonzero().squeeze(1)
+        hidden_MD = self.head(self.model(packed, backend=backend)[at_M])
+        return masked_cross_entropy(hidden_MD, labels[at_M], self.decoder.weight, self.decoder.bias, z_loss=z_loss)
+
+
+class SequenceClassifier(nn.Module):
+    """One row of logits a document."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Encoder(config)
+        self.head = PredictionHead(config)
+        self.drop = nn.Dropout(config.classifier_dropout)
+        self.classifier = nn.Linear(config.hidden_size, len(config.labels))
+
+    def forward(self, packed: Packed, *, backend: Backend = "auto") -> Float[Tensor, "N C"]:
+        """Pool as the config says, then head and classifier."""
+        pooled_ND = pool(self.model(packed, backend=backend), packed, self.config.classifier_pooling)
+        return self.classifier(self.drop(self.head(pooled_ND)))
+
+
+class TokenClassifier(nn.Module):
+    """One row of logits a token."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Encoder(config)
+        self.head = PredictionHead(config)
+        self.drop = nn.Dropout(config.classifier_dropout)
+        self.classifier = nn.Linear(config.hidden_size, len(config.labels))
+
+    def forward(self, packed: Packed, *, backend: Backend = "auto") -> Float[Tensor, "T C"]:
+        """Head and classifier on every token."""
+        return self.classifier(self.drop(self.head(self.model(packed, backend=backend))))
+
+
+class QuestionAnswerer(TokenClassifier):
+    """Two logits a token: that the answer starts there, and that it ends there."""
+
+    def spans(self, packed: Packed, *, backend: Backend = "auto") -> tuple[Float[Tensor, "T"], Float[Tensor, "T"]]:
+        """Start and end logits, one each a token."""
+        start_T, end_T = self(packed, backend=backend).unbind(1)
+        return start_T, end_T
+
+
+class PredictionHead(nn.Module):
+    """Dense, activation, norm: between the encoder and every task."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size, bias=config.classifier_bias)
+        self.activation = config.classifier_activation
+        self.norm = layer_norm(config)
+
+    def forward(self, hidden: Float[Tensor, "rows D"]) -> Float[Tensor, "rows D"]:
+        """Row by row."""
+        return self.norm(ACTIVATIONS[self.activation](self.dense(hidden)))
+
+
+Model = Encoder | MaskedLM | SequenceClassifier | TokenClassifier | QuestionAnswerer
+
+ARCHITECTURES: dict[str, type[Model]] = {
+    "ModernBertModel": Encoder,
+    "ModernBertForMaskedLM": MaskedLM,
+    "ModernBertForSequenceClassification": SequenceClassifier,
+    "ModernBertForTokenClassification": TokenClassifier,
+    "ModernBertForQuestionAnswering": QuestionAnswerer,
+}
+"""Stock names, as config.json's `architectures` has them, and what they are here."""
+
+
+def build(kind: type[Model], config: ModelConfig, *, on_meta: bool = False) -> Model:
+    """A model without meaningful weights; `on_meta` without any memory for them either."""
+    if not on_meta:
+        return kind(config)
+    with torch.device("meta"):
+        return kind(config)
