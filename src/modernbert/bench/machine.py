@@ -1,0 +1,85 @@
+"""What this machine is and what it will use; for `doctor`, and as the record beside every benchmark."""
+
+import os
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from modernbert.bench.roofline import matmul_rate
+from modernbert.model.precision import best_precision
+from modernbert.ops.attention import choose, why_not
+
+_PACKAGES = ("modernbert", "torch", "tokenizers", "safetensors", "numpy", "transformers", "torch-optimi", "matplotlib")
+_BACKENDS = ("varlen", "flex", "blocked", "reference")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Facts, and the choices that follow from them."""
+
+    cpu: str
+    cores: int
+    """Cores this process may use."""
+    threads: int
+    """Threads torch uses."""
+    device: str
+    dtype: str
+    dtype_reason: str
+    attention: str
+    """The backend that `auto` takes."""
+    backends: dict[str, str]
+    """Each backend, and "usable" or why not."""
+    gflops: float
+    """Measured matrix-multiply rate in that dtype, GFLOP/s."""
+    python: str
+    packages: dict[str, str]
+
+    def as_dict(self) -> dict[str, object]:
+        """For JSON."""
+        return asdict(self)
+
+    def lines(self) -> list[str]:
+        """For people."""
+        return [
+            f"device      {self.device}: {self.cpu}, {self.cores} cores, {self.threads} threads",
+            f"dtype       {self.dtype}: {self.dtype_reason}",
+            f"matmul      {self.gflops:,.0f} GFLOP/s measured",
+            f"attention   {self.attention}",
+            *(f"            {name:10} {state}" for name, state in self.backends.items()),
+            f"python      {self.python}",
+            *(f"            {name:14} {number}" for name, number in self.packages.items()),
+        ]
+
+
+def examine() -> Machine:
+    """Look at this machine; takes about half a second, for the matrix rate."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precision = best_precision(device)
+    problems = {name: why_not(name, device, precision.dtype, head_size=64) for name in _BACKENDS}
+    return Machine(
+        cpu=torch.cuda.get_device_name() if device.type == "cuda" else _cpu_name(),
+        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        threads=torch.get_num_threads(),
+        device=device.type,
+        dtype=precision.name,
+        dtype_reason=precision.reason,
+        attention=choose(device, precision.dtype, 64),
+        backends={name: problem or "usable" for name, problem in problems.items()},
+        gflops=matmul_rate(precision.dtype, device.type) / 1e9,
+        python=platform.python_version(),
+        packages={name: number for name in _PACKAGES if (number := _version(name))},
+    )
+
+
+def _cpu_name() -> str:
+    name = torch.cpu.get_capabilities().get("cpu_name")
+    return str(name or platform.processor() or platform.machine())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,57 @@
+"""`modernbert embed`: texts in, vectors out."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import tyro
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embed:
+    """One vector a text: JSON lines on stdout, or a float32 array in a .npy file."""
+
+    model: tyro.conf.Positional[str]
+    """Folder or Hub id of a ModernBERT checkpoint."""
+    files: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Texts, one a line, or .jsonl with a "text" each; stdin when there is none."""
+    out: Path | None = None
+    """A .npy or .jsonl file; absent: JSON lines on stdout."""
+    pooling: Literal["cls", "mean"] | None = None
+    """Absent: what the checkpoint's config says."""
+    normalize: bool = False
+    """Scale every vector to length 1."""
+    too_long: Literal["truncate", "refuse"] = "truncate"
+    """What happens to a text longer than the model's limit: its end is left out and counted, or nothing is embedded."""
+
+    def run(self) -> None:
+        """Embed and write."""
+        from modernbert.cli.texts import read_texts
+        from modernbert.core.errors import UserError
+
+        if self.out is not None and self.out.suffix not in (".npy", ".jsonl"):
+            raise UserError(f"--out {self.out}: found {self.out.suffix or 'no ending'!r}, expected .npy or .jsonl")
+
+        import numpy as np
+
+        from modernbert.core.files import write_atomically
+        from modernbert.retrieval.embedder import Embedder
+
+        embedder = Embedder.from_pretrained(self.model, pooling=self.pooling, too_long=self.too_long)
+        texts = list(read_texts(self.files))
+        vectors = embedder.encode(texts, normalize_embeddings=self.normalize, show_progress_bar=len(texts) > 200)
+        if self.out is not None and self.out.suffix == ".npy":
+            with write_atomically(self.out) as file:
+                np.save(file, vectors)
+            return
+        rows = (
+            json.dumps({"text": text, "embedding": vector}, ensure_ascii=False)
+            for text, vector in zip(texts, vectors.tolist(), strict=True)
+        )
+        if self.out is None:
+            for row in rows:
+                print(row)
+            return
+        with write_atomically(self.out, "w") as lines:
+            lines.writelines(f"{row}\n" for row in rows)

@@ -1,0 +1,41 @@
+"""`modernbert fill-mask`: what belongs where a text says [MASK]."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import tyro
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FillMask:
+    """Fill every [MASK] of each text."""
+
+    model: tyro.conf.Positional[str]
+    """Folder or Hub id of a ModernBERT masked language model."""
+    texts: tyro.conf.Positional[tuple[str, ...]] = ()
+    """Texts with [MASK] in them; from --file or stdin, one a line, when there is none."""
+    file: Path | None = None
+    """Texts, one a line, or .jsonl with a "text" each."""
+    top_k: int = 5
+    """Candidates for each [MASK]."""
+    json: bool = False
+    """Print one JSON object a text."""
+
+    def run(self) -> None:
+        """Fill and print."""
+        from modernbert.cli.texts import read_texts
+        from modernbert.core.errors import UserError
+        from modernbert.tasks.fill_mask import MaskFiller
+
+        if self.texts and self.file:
+            raise UserError(f"found texts and --file {self.file}, expected one of the two: drop one")
+        filler = MaskFiller.from_pretrained(self.model)
+        texts = list(self.texts) or list(read_texts([self.file] if self.file else []))
+        for text, masks in zip(texts, filler.fill(texts, top_k=self.top_k), strict=True):
+            if self.json:
+                print(json.dumps({"text": text, "masks": [[asdict(g) for g in guesses] for guesses in masks]}))
+                continue
+            print(text)
+            for guesses in masks:
+                print("  " + "   ".join(f"{guess.token!r} {guess.score:.1%}" for guess in guesses))

@@ -1,0 +1,88 @@
+"""What belongs where a text says [MASK]."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import torch
+
+from modernbert.core.errors import UserError
+from modernbert.infer.engine import TOO_LONG, Engine, Room
+from modernbert.model.heads import MaskedLM
+from modernbert.model.hub import folder_of
+from modernbert.model.store import load
+from modernbert.ops.packed import Packed
+from modernbert.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """One candidate for one [MASK]."""
+
+    token: str
+    """As text, with its leading space where it has one: " return"."""
+    token_id: int
+    score: float
+    """Probability among the whole vocabulary."""
+
+
+class MaskFiller:
+    """A masked language model and its tokenizer."""
+
+    def __init__(self, model: MaskedLM, tokenizer: Tokenizer, *, too_long: TOO_LONG = "refuse") -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        longest = min(model.config.max_position_embeddings, tokenizer.longest or model.config.max_position_embeddings)
+        self.engine = Engine(model, tokenizer, Room(longest=longest, too_long=too_long))
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        source: str | Path,
+        *,
+        too_long: TOO_LONG = "refuse",
+        dtype: torch.dtype | Literal["auto"] = "auto",
+        device: str = "cpu",
+    ) -> Self:
+        """From a folder or Hub id of a masked language model.
+
+        Texts that are too long are refused by default: cutting one could cut the very [MASK] asked about.
+        """
+        folder = folder_of(source)
+        return cls(load(folder, MaskedLM, dtype=dtype, device=device), Tokenizer.load(folder), too_long=too_long)
+
+    def fill(self, texts: Iterable[str], *, top_k: int = 5) -> list[list[list[Guess]]]:
+        """For each text, for each [MASK] in it, the `top_k` likeliest tokens, best first.
+
+        Raises:
+            UserError: a text has no [MASK], or it was cut away.
+        """
+        if isinstance(texts, str):
+            raise TypeError("fill takes a list of texts: found one string, write fill([text])")
+        if top_k < 1:
+            raise UserError(f"top_k: found {top_k}, expected 1 or more")
+        filled = list(self.engine.run(texts, lambda packed: self._read(packed, top_k)))
+        for number, guesses in enumerate(filled):
+            if not guesses:
+                mask = self.tokenizer.token(self.tokenizer.mask_id)
+                raise UserError(f"text {number} has no {mask} to fill: write {mask} where a token is wanted")
+        return filled
+
+    def _read(self, packed: Packed, top_k: int) -> Sequence[list[list[Guess]]]:
+        at_M = (packed.ids == self.tokenizer.mask_id).nonzero().squeeze(1)
+        found: list[list[list[Guess]]] = [[] for _ in range(packed.num_documents)]
+        if at_M.numel() == 0:
+            return found
+        probabilities_MV = self.model(packed, at_M).float().softmax(-1)
+        scores, ids = probabilities_MV.topk(min(top_k, probabilities_MV.shape[1]), dim=-1)
+        for document, row_scores, row_ids in zip(
+            packed.documents[at_M].tolist(), scores.tolist(), ids.tolist(), strict=True
+        ):
+            found[document].append(
+                [
+                    Guess(token=self.tokenizer.decode([token_id], special=True), token_id=token_id, score=score)
+                    for token_id, score in zip(row_ids, row_scores, strict=True)
+                ]
+            )
+        return found
