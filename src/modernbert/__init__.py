@@ -1,3 +1,55 @@
-"""ModernBERT's whole life in one package: tokenizer, packed pre-training, fine-tuning, retrieval, serving."""
+"""ModernBERT's whole life in one package: tokenizer, packed pre-training, fine-tuning, retrieval, serving.
+
+Nothing heavy is imported before it is used: `import modernbert` needs neither torch nor a hundred milliseconds.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from modernbert.model.config import SIZES, ModelConfig
+    from modernbert.model.encoder import Encoder, encode
+    from modernbert.model.heads import MaskedLM, QuestionAnswerer, SequenceClassifier, TokenClassifier
+    from modernbert.model.store import fresh, load, save
+    from modernbert.ops.packed import Packed
+    from modernbert.retrieval.embedder import Embedder
+    from modernbert.tasks.fill_mask import MaskFiller
+    from modernbert.text.tokenizer import Tokenizer
+    from modernbert.text.train import train_tokenizer
 
 __version__ = "0.1.0"
+
+_HOME = {
+    "SIZES": "model.config",
+    "ModelConfig": "model.config",
+    "Encoder": "model.encoder",
+    "encode": "model.encoder",
+    "MaskedLM": "model.heads",
+    "QuestionAnswerer": "model.heads",
+    "SequenceClassifier": "model.heads",
+    "TokenClassifier": "model.heads",
+    "fresh": "model.store",
+    "load": "model.store",
+    "save": "model.store",
+    "Packed": "ops.packed",
+    "Embedder": "retrieval.embedder",
+    "MaskFiller": "tasks.fill_mask",
+    "Tokenizer": "text.tokenizer",
+    "train_tokenizer": "text.train",
+}
+
+__all__ = [  # noqa: RUF022 (in the order a reader meets them)
+    "load", "save", "fresh", "encode", "Packed", "ModelConfig", "SIZES",
+    "Encoder", "MaskedLM", "SequenceClassifier", "TokenClassifier", "QuestionAnswerer",
+    "Tokenizer", "train_tokenizer", "Embedder", "MaskFiller",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module 'modernbert' has no attribute {name!r}")
+    return getattr(import_module(f"modernbert.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

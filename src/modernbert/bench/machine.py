@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from modernbert.bench.roofline import matmul_rate
+from modernbert.ops.roofline import matmul_rate
 from modernbert.model.precision import best_precision
 from modernbert.ops.attention import choose, why_not
 

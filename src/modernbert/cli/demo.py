@@ -51,7 +51,7 @@ class Demo:
         print(f"speed: {outcome.tokens_per_second:,.0f} tokens/s, {outcome.roofline_share:.0%} of this machine's matrix rate")
         for blank in outcome.blanks[:5]:
             line = f"{blank.before.splitlines()[-1] if blank.before else ''}[MASK]{blank.after.splitlines()[0] if blank.after else ''}"
-            guesses = ", ".join(f"{guess.token.strip()} {guess.score:.0%}" for guess in blank.guesses)
+            guesses = ", ".join(f"{guess.token.strip()!r} {guess.score:.0%}" for guess in blank.guesses)
             print(f"  {line.strip()[:90]}\n      was {blank.truth!r}, guessed {guesses}")
         for row in outcome.neighbours[:3]:
             print(f"  {row.function.name} is most like {row.nearest[0][0].name}")

@@ -59,7 +59,7 @@ def fit(
             for group in optimizer.param_groups:
                 group["lr"] = lr
             prediction = model.loss(batch.packed, batch.labels)
-            loss = float(prediction.loss)
+            loss = float(prediction.loss.detach())
             if not math.isfinite(loss):
                 raise FloatingPointError(
                     f"step {len(steps) + 1}: the loss is {loss}: lower the learning rate (now {lr:.1e}) or look at the data"

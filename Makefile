@@ -1,0 +1,42 @@
+# make demo     install and run the main job on real input
+# make test     install the test extras and run the whole suite
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help demo test check format bench docs clean
+
+help:            ## this list
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
+
+# One stamp for each set of extras: installing again only when the project or its pins changed.
+.venv/%.stamp: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
+	@touch $@
+
+demo: .venv/train.stamp    ## train a small ModernBERT here and now, and write runs/demo/report.html
+	$(BIN)/modernbert demo $(ARGS)
+
+test: .venv/test.stamp     ## the whole suite; no GPU, no network, nothing outside this folder
+	$(BIN)/python -m pytest $(ARGS)
+
+check: .venv/dev.stamp     ## style, types, floors, spelling
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/typos
+
+format: .venv/dev.stamp    ## put the style right
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/test.stamp    ## encode against stock transformers, alternating; writes docs/benchmarks.md
+	$(BIN)/python benchmarks/encode.py $(ARGS)
+
+docs: .venv/test.stamp     ## run every command and block that the documentation shows
+	$(BIN)/python -m pytest tests/docs $(ARGS)
+
+clean:           ## remove what was installed and built, never what was trained
+	rm -rf .venv dist build .pytest_cache .ruff_cache

@@ -1,0 +1,48 @@
+"""Side-by-side timing: contenders alternate in one run, so that a busy moment hits them all."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """Seconds of each round."""
+
+    seconds: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.seconds)
+
+    @property
+    def quartiles(self) -> tuple[float, float]:
+        if len(self.seconds) < 2:
+            return self.seconds[0], self.seconds[0]
+        low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
+        return low, high
+
+
+def alternate(
+    contenders: Mapping[str, Callable[[], object]], *, rounds: int, most_seconds: float
+) -> dict[str, Timing]:
+    """Run every contender once to warm up, then in turns: `rounds` times, fewer (but three) once time is up."""
+    for contender in contenders.values():
+        contender()
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    began = time.perf_counter()
+    for done in range(rounds):
+        if done >= 3 and time.perf_counter() - began > most_seconds:
+            break
+        for name, contender in contenders.items():
+            start = time.perf_counter()
+            contender()
+            seconds[name].append(time.perf_counter() - start)
+    return {name: Timing(seconds=tuple(times)) for name, times in seconds.items()}
+
+
+def paired_ratio(slow: Timing, fast: Timing) -> tuple[float, float, float]:
+    """Median, lowest and highest of slow/fast, round by round."""
+    ratios = [a / b for a, b in zip(slow.seconds, fast.seconds, strict=True)]
+    return statistics.median(ratios), min(ratios), max(ratios)
