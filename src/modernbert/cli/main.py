@@ -25,18 +25,14 @@ Verb = (
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
-    verb = tyro.cli(
-        Verb,  # type: ignore[arg-type]
-        prog="modernbert",
-        description="The whole life of a ModernBERT encoder.",
-        args=words,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
+    try:
+        verb = _parse(words)
+    except ValueError as mistake:  # what a settings class says of values that cannot be meant
+        return _refuse(mistake)
     try:
         verb.run()
     except UserError as mistake:
-        print(f"error: {mistake}", file=sys.stderr)
-        return 2
+        return _refuse(mistake)
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has seen enough; nothing is wrong
         return 0
@@ -44,6 +40,21 @@ def main(words: Sequence[str] | None = None) -> int:
         print("stopped", file=sys.stderr)
         return 130
     return 0
+
+
+def _parse(words: Sequence[str] | None) -> Demo | FillMask | Embed | Doctor:
+    return tyro.cli(
+        Verb,  # type: ignore[arg-type]
+        prog="modernbert",
+        description="The whole life of a ModernBERT encoder.",
+        args=words,
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+
+
+def _refuse(mistake: ValueError) -> int:
+    print(f"error: {mistake}", file=sys.stderr)
+    return 2
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ class Settings:
     """Where the model and the report go; an earlier demonstration there is replaced."""
     minutes: float = 3.0
     """How long pre-training may take."""
-    vocab_size: int = 4096
+    vocab_size: int = 2048
     """Tokens of the vocabulary that is trained first."""
     seed: int = 17
 

@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from support.small import small_checkpoint, small_model
+from support.texts import NASTY
+
+from modernbert.core.errors import UserError
+from modernbert.ops.packed import Packed
+from modernbert.retrieval.embedder import Embedder
+
+TEXTS = ["one", "", "a much longer text than the others are", "two words"]
+
+
+def _embedder(pooling="mean") -> Embedder:
+    model, tokenizer = small_model()
+    return Embedder(model.model, tokenizer, pooling=pooling, too_long="truncate")
+
+
+def test_mean_and_cls_are_what_they_say():
+    model, tokenizer = small_model()
+    mean, first = (_embedder(pooling).encode(TEXTS) for pooling in ("mean", "cls"))
+    for row, ids in enumerate(tokenizer.encode(TEXTS).ids):
+        hidden = model.model(Packed.from_lists([ids]), backend="reference").detach().numpy()
+        np.testing.assert_allclose(mean[row], hidden.mean(0), atol=1e-5, rtol=1e-5)
+        np.testing.assert_allclose(first[row], hidden[0], atol=1e-5, rtol=1e-5)
+    assert mean.dtype == np.float32
+
+
+def test_nasty_texts_get_finite_vectors_in_order():
+    embedder = _embedder()
+    nasty = [text[:5000] for text in NASTY]
+    together = embedder.encode(nasty)
+    assert np.isfinite(together).all()
+    for row in (0, len(nasty) // 2, len(nasty) - 1):
+        np.testing.assert_allclose(embedder.encode([nasty[row]])[0], together[row], atol=1e-5)
+
+
+def test_queries_and_documents_of_a_model_without_prompts_are_the_same():
+    embedder = _embedder()
+    np.testing.assert_array_equal(embedder.encode_query(TEXTS), embedder.encode_document(TEXTS))
+
+
+def test_similarity_is_the_cosine():
+    embedder = _embedder()
+    vectors = embedder.encode(TEXTS)
+    expected = torch.cosine_similarity(torch.tensor(vectors)[:, None], torch.tensor(vectors)[None], dim=-1)
+    np.testing.assert_allclose(embedder.similarity(vectors, vectors), expected.numpy(), atol=1e-6)
+    assert np.isfinite(embedder.similarity(np.zeros((1, 3), np.float32), np.ones((1, 3), np.float32))).all()
+
+
+def test_normalized_vectors_have_length_one():
+    np.testing.assert_allclose(
+        np.linalg.norm(_embedder().encode(TEXTS, normalize_embeddings=True), axis=1), 1.0, atol=1e-6
+    )
+
+
+def test_no_text_gives_no_row():
+    assert _embedder().encode([]).shape == (0, 128)
+
+
+def test_one_string_is_not_a_list_of_texts():
+    with pytest.raises(TypeError, match=r"found one string, write encode\(\[text\]\)"):
+        _embedder().encode("one")
+
+
+def test_a_lone_surrogate_is_named():
+    with pytest.raises(UserError, match="lone surrogate"):
+        _embedder().encode(["fine", "bad \ud800"])
+
+
+def test_it_opens_a_folder_with_its_pooling(tmp_path):
+    embedder = Embedder.from_pretrained(small_checkpoint(tmp_path))
+    assert embedder.pooling == "mean"
+    assert Embedder.from_pretrained(tmp_path, pooling="cls").pooling == "cls"
+    assert embedder.encode(TEXTS).shape == (4, 128)
