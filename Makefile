@@ -24,7 +24,7 @@ test: .venv/test.stamp     ## the whole suite; no GPU, no network, nothing outsi
 check: .venv/dev.stamp     ## style, types, floors, spelling
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/typos
 

@@ -19,23 +19,23 @@ from datetime import date
 from pathlib import Path
 
 import torch
-from harness import Timing, alternate, paired_ratio
 
+from harness import Timing, alternate, paired_ratio
 from modernbert.bench.machine import Machine, examine
-from modernbert.ops.roofline import matmul_rate
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.counts import forward_flops
 from modernbert.model.encoder import Encoder
 from modernbert.model.hf_config import to_mapping
 from modernbert.model.store import fresh
 from modernbert.ops.packed import Packed
+from modernbert.ops.roofline import matmul_rate
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks.md"
 
 
 def lengths_of(workload: str) -> list[int]:
-    """"variable", or "8x512": how long the documents are."""
+    """ "variable", or "8x512": how long the documents are."""
     if workload == "variable":
         draw = random.Random(0)
         return [min(512, max(16, round(draw.gauss(256, 128)))) for _ in range(32)]
@@ -155,7 +155,10 @@ def _compare(
         error=error,
         stock_error=stock_error,
     )
-    print(f"{row.dtype} {row.workload}: {row.ours:,.0f} against {row.stock:,.0f} tokens/s, {row.ratio:.2f}x", file=sys.stderr)
+    print(
+        f"{row.dtype} {row.workload}: {row.ours:,.0f} against {row.stock:,.0f} tokens/s, {row.ratio:.2f}x",
+        file=sys.stderr,
+    )
     gc.collect()
     return row
 
@@ -216,7 +219,9 @@ def _status(name: str) -> float:
 
 def _peak_in_child(size: str, contender: str) -> float:
     command = [sys.executable, __file__, "--size", size, "--peak-of", contender]
-    return float(json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]))
+    return float(
+        json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
+    )
 
 
 def _page(size: str, rows: list[Row], memory: Memory, machine: Machine) -> str:
@@ -227,7 +232,7 @@ def _page(size: str, rows: list[Row], memory: Memory, machine: Machine) -> str:
         "",
         f"ModernBERT-{size} shape, random weights, real (unpadded) tokens a second, medians. Ours and stock transformers (sdpa) "
         "alternate in one run with the same weights and inputs; outputs are checked equal before timing. The range of the "
-        "ratio is over rounds. \"Of matmul\" is our FLOP/s over this machine's matrix-multiply rate measured just before.",
+        'ratio is over rounds. "Of matmul" is our FLOP/s over this machine\'s matrix-multiply rate measured just before.',
         "",
         f"{date.today().isoformat()} · {machine.cpu} · {machine.cores} cores · {machine.threads} threads · "
         f"Python {machine.python} · " + " · ".join(f"{name} {number}" for name, number in machine.packages.items()),
@@ -243,7 +248,7 @@ def _page(size: str, rows: list[Row], memory: Memory, machine: Machine) -> str:
         )
     lines += [
         "",
-        f"\"variable\" is 32 documents of N(256, 128) tokens, cut to 16..512, as one batch. The difference in bfloat16 is from "
+        '"variable" is 32 documents of N(256, 128) tokens, cut to 16..512, as one batch. The difference in bfloat16 is from '
         "stock in float32.",
         "",
         f"Memory that one forward pass of 1 x 8192 in float32 adds at its peak: ours {memory.ours:,.0f} MB, stock "

@@ -24,9 +24,7 @@ class Timing:
         return low, high
 
 
-def alternate(
-    contenders: Mapping[str, Callable[[], object]], *, rounds: int, most_seconds: float
-) -> dict[str, Timing]:
+def alternate(contenders: Mapping[str, Callable[[], object]], *, rounds: int, most_seconds: float) -> dict[str, Timing]:
     """Run every contender once to warm up, then in turns: `rounds` times, fewer (but three) once time is up."""
     for contender in contenders.values():
         contender()

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from support.demonstration import demonstration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,7 +55,9 @@ def _check(done):
 
 def test_python_blocks_print_what_their_readers_expect(home):
     blocks = [code for language, code in BLOCK.findall((ROOT / "README.md").read_text()) if language == "python"]
-    first, second = (subprocess.run([sys.executable, "-c", b], cwd=home, capture_output=True, text=True) for b in blocks)
+    first, second = (
+        subprocess.run([sys.executable, "-c", b], cwd=home, capture_output=True, text=True) for b in blocks
+    )
     assert re.match(r"\[\[ *-?[\d.e-]+ +-?[\d.e-]+\]\]", first.stdout)
     assert "Guess(" in first.stdout
     assert "torch.Size" in second.stdout

@@ -4,13 +4,13 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file
-from support.tiny import random_documents, tiny_config
 
 from modernbert.model.encoder import Encoder
 from modernbert.model.heads import ARCHITECTURES
 from modernbert.model.hf_config import to_mapping
 from modernbert.model.store import fresh, load, save
 from modernbert.ops.packed import Packed
+from support.tiny import random_documents, tiny_config
 
 LENGTHS = (1, 5, 66, 130)
 

@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+
 from support.demonstration import demonstration, modernbert
 
 VERBS = ("demo", "fill-mask", "embed", "doctor")

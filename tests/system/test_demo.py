@@ -2,11 +2,11 @@ import json
 
 import torch
 import transformers
-from support.demonstration import demonstration
 
 from modernbert.model.store import load
 from modernbert.ops.packed import Packed
 from modernbert.text.tokenizer import Tokenizer
+from support.demonstration import demonstration
 
 
 def test_it_writes_a_model_a_report_and_its_curve():

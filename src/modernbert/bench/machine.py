@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
-from modernbert.ops.roofline import matmul_rate
 from modernbert.model.precision import best_precision
 from modernbert.ops.attention import choose, why_not
+from modernbert.ops.roofline import matmul_rate
 
 _PACKAGES = ("modernbert", "torch", "tokenizers", "safetensors", "numpy", "transformers", "torch-optimi", "matplotlib")
 _BACKENDS = ("varlen", "flex", "blocked", "reference")

@@ -47,8 +47,12 @@ class Demo:
             )
             return
         scores = outcome.scores
-        print(f"hidden tokens found in held-out text: {scores.model:.1%} (bigram {scores.bigram:.1%}, unigram {scores.unigram:.1%})")
-        print(f"speed: {outcome.tokens_per_second:,.0f} tokens/s, {outcome.roofline_share:.0%} of this machine's matrix rate")
+        print(
+            f"hidden tokens found in held-out text: {scores.model:.1%} (bigram {scores.bigram:.1%}, unigram {scores.unigram:.1%})"
+        )
+        print(
+            f"speed: {outcome.tokens_per_second:,.0f} tokens/s, {outcome.roofline_share:.0%} of this machine's matrix rate"
+        )
         for blank in outcome.blanks[:5]:
             line = f"{blank.before.splitlines()[-1] if blank.before else ''}[MASK]{blank.after.splitlines()[0] if blank.after else ''}"
             guesses = ", ".join(f"{guess.token.strip()!r} {guess.score:.0%}" for guess in blank.guesses)

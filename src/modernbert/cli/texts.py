@@ -47,7 +47,7 @@ def _text(line: bytes, name: str, number: int) -> str:
         except json.JSONDecodeError as error:
             raise UserError(f"{where}: not JSON ({error}): expected one object with a 'text' a line") from None
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
-            raise UserError(f"{where}: found no string under 'text', expected an object such as {{\"text\": \"...\"}}")
+            raise UserError(f'{where}: found no string under \'text\', expected an object such as {{"text": "..."}}')
         text = row["text"]
     if not text.strip():
         raise UserError(f"{where}: is empty: found no text, expected one text a line; drop the line")

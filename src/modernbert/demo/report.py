@@ -38,7 +38,10 @@ def _page(outcome: Outcome) -> str:
         (f"{scores.model:.1%}", f"of hidden tokens found in held-out text (bigram {scores.bigram:.1%})"),
         (f"{outcome.tokens_per_second:,.0f}", "tokens a second, training"),
         (f"{outcome.roofline_share:.0%}", f"of this machine's matrix rate ({outcome.matmul_rate / 1e9:,.0f} GFLOP/s)"),
-        (f"{outcome.num_parameters / 1e6:.2f} M", f"parameters: {config.num_hidden_layers} layers x {config.hidden_size}"),
+        (
+            f"{outcome.num_parameters / 1e6:.2f} M",
+            f"parameters: {config.num_hidden_layers} layers x {config.hidden_size}",
+        ),
     ]
     parts = [
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>",

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from modernbert.ops.roofline import matmul_rate
 from modernbert.core.files import write_atomically
 from modernbert.core.log import progress, say
 from modernbert.core.quantities import Duration
@@ -28,6 +27,7 @@ from modernbert.model.counts import forward_flops, num_parameters
 from modernbert.model.heads import MaskedLM
 from modernbert.model.store import fresh, save
 from modernbert.ops.loss import IGNORE
+from modernbert.ops.roofline import matmul_rate
 from modernbert.retrieval.embedder import Embedder
 from modernbert.tasks.fill_mask import Guess, MaskFiller
 from modernbert.text.tokenizer import Tokenizer
@@ -267,14 +267,10 @@ def _fill_blanks(
     cut: list[tuple[str, str, str]] = []
     for i in rng.permutation(len(documents)):
         text = documents[i].text
-        (ids,), (spans,) = _ids_and_spans(tokenizer, text[:20_000])
-        words = [
-            (token, start, end)
-            for token, (start, end) in zip(ids, spans, strict=True)
-            if end - start > 1 and text[start:end].isidentifier() and tokenizer.decode([token]).strip() == text[start:end]
-        ]
+        (spans,) = tokenizer.encode([text[:20_000]], special=False, offsets=True).offsets
+        words = [(start, end) for start, end in spans if _is_word(text, start, end)]
         if words:
-            _, start, end = words[rng.integers(len(words))]
+            start, end = words[rng.integers(len(words))]
             cut.append((text[max(0, start - 300) : start], text[start:end], text[end : end + 300]))
         if len(cut) == count:
             break
@@ -288,9 +284,10 @@ def _fill_blanks(
     ]
 
 
-def _ids_and_spans(tokenizer: Tokenizer, text: str) -> tuple[list[list[int]], list[list[tuple[int, int]]]]:
-    encoded = tokenizer.encode([text], special=False, offsets=True)
-    return encoded.ids, encoded.offsets
+def _is_word(text: str, start: int, end: int) -> bool:
+    """One token that is a whole word: `text` around it has no letter, digit or underscore."""
+    around = text[max(0, start - 1) : start] + text[end : end + 1]
+    return end - start > 1 and text[start:end].isidentifier() and not any(c.isalnum() or c == "_" for c in around)
 
 
 def _compare_functions(

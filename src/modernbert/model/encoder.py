@@ -40,11 +40,12 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
         "full_attention": Window.full(),
         "sliding_attention": Window.both(config.window_reach),
     }
+    three_times_heads = (3, config.num_attention_heads, config.head_dim)
     attention_dropout = config.attention_dropout if modules.training else 0.0
 
     x_TD = encoder.embeddings.drop(encoder.embeddings.norm(encoder.embeddings.tok_embeddings(packed.ids)))
     for layer, kind in zip(encoder.layers, config.layer_kinds, strict=True):
-        qkv_T3HK = layer.attn.Wqkv(layer.attn_norm(x_TD)).unflatten(-1, (3, config.num_attention_heads, config.head_dim))
+        qkv_T3HK = layer.attn.Wqkv(layer.attn_norm(x_TD)).unflatten(-1, three_times_heads)
         q_THK, k_THK = ropes[kind](qkv_T3HK[:, :2]).unbind(1)
         heads_THK = attend(
             q_THK, k_THK, qkv_T3HK[:, 2],

@@ -84,6 +84,14 @@ class TokenClassifier(nn.Module):
 class QuestionAnswerer(TokenClassifier):
     """Two logits a token: that the answer starts there, and that it ends there."""
 
+    def __init__(self, config: ModelConfig) -> None:
+        if len(config.labels) != 2:
+            raise ValueError(
+                f"labels: found {len(config.labels)}, expected 2 to answer questions (where an answer starts, where it "
+                "ends): change the config"
+            )
+        super().__init__(config)
+
     def spans(self, packed: Packed, *, backend: Backend = "auto") -> tuple[Float[Tensor, "T"], Float[Tensor, "T"]]:
         """Start and end logits, one each a token."""
         start_T, end_T = self(packed, backend=backend).unbind(1)

@@ -7,15 +7,17 @@ a reader that finds only the other spelling falls back to base's values silently
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import get_args
+from types import NoneType, UnionType
+from typing import Literal, Union, get_args, get_origin
 
 from modernbert.core.errors import CheckpointError, ConfigError, UnsupportedError
 from modernbert.model.config import Kind, ModelConfig
 
+_OLD_THETAS: dict[Kind, str] = {"full_attention": "global_rope_theta", "sliding_attention": "local_rope_theta"}
 _SAME = {field.name for field in fields(ModelConfig)} - {
-    "global_rope_theta", "local_rope_theta", "layer_types", "labels",
+    *_OLD_THETAS.values(), "layer_types", "labels",
 }  # fmt: skip
 
 
@@ -31,7 +33,7 @@ def from_file(path: Path) -> tuple[ModelConfig, str]:
         raise CheckpointError(f"{path} holds {type(written).__name__}, expected a mapping of settings")
     try:
         config = from_mapping(written)
-    except ConfigError as error:
+    except (ConfigError, UnsupportedError) as error:
         raise type(error)(f"{path}: {error}") from None
     architectures = written.get("architectures") or [""]
     return config, str(architectures[0])
@@ -39,7 +41,7 @@ def from_file(path: Path) -> tuple[ModelConfig, str]:
 
 def from_object(stock: object) -> ModelConfig:
     """Read a live transformers `ModernBertConfig`, without importing transformers."""
-    names = (*_SAME, "rope_parameters", "layer_types", "global_rope_theta", "local_rope_theta", "model_type", "id2label")
+    names = (*_SAME, *_OLD_THETAS.values(), "rope_parameters", "layer_types", "model_type", "id2label")
     return from_mapping({name: getattr(stock, name) for name in names if hasattr(stock, name)})
 
 
@@ -57,37 +59,34 @@ def from_mapping(written: Mapping[str, object]) -> ModelConfig:
     if model_type != "modernbert":
         raise UnsupportedError(f"model_type: found {model_type!r}, expected 'modernbert': this package runs no other")
     if written.get("rope_scaling") is not None:
-        raise UnsupportedError(f"rope_scaling: found {written['rope_scaling']!r}, expected none: scaled RoPE is not built")
+        raise UnsupportedError(
+            f"rope_scaling: found {written['rope_scaling']!r}, expected none: scaled RoPE is not built"
+        )
     settings = {name: written[name] for name in _SAME & written.keys()}
     settings.setdefault("classifier_pooling", "cls")  # the library's default; the Hub's own files say "mean"
-    settings.pop("global_attn_every_n_layers", None)
-    every = written.get("global_attn_every_n_layers") or 3
-    layer_types = written.get("layer_types")
-    settings["global_attn_every_n_layers"] = every
-    if isinstance(layer_types, list | tuple) and tuple(layer_types) != _pattern(len(layer_types), every):
-        settings["layer_types"] = tuple(layer_types)
-        settings["global_attn_every_n_layers"] = _interval(layer_types) or every
-        if _interval(layer_types) is not None:
-            del settings["layer_types"]
-    for kind, old in (("full_attention", "global_rope_theta"), ("sliding_attention", "local_rope_theta")):
+    if settings.get("global_attn_every_n_layers", 3) is None:
+        del settings["global_attn_every_n_layers"]
+    if (layer_types := written.get("layer_types")) is not None:
+        settings["layer_types"] = tuple(layer_types) if isinstance(layer_types, list) else layer_types
+    for kind, old in _OLD_THETAS.items():
         if (theta := _theta(written, kind, old)) is not None:
             settings[old] = theta
     if isinstance(id2label := written.get("id2label"), Mapping):
-        settings["labels"] = tuple(str(id2label[key]) for key in sorted(id2label, key=int))
+        settings["labels"] = _labels(id2label)
     elif isinstance(num_labels := written.get("num_labels"), int):
         settings["labels"] = tuple(f"LABEL_{i}" for i in range(num_labels))
     for name in ("eos_token_id", "bos_token_id"):
         if isinstance(several := settings.get(name), list):
             settings[name] = several[0] if several else None
-    _check_types(settings)
     try:
-        return ModelConfig(**settings)  # type: ignore[arg-type]
+        return _by_interval(ModelConfig(**_typed(settings)))  # type: ignore[arg-type]
     except ValueError as error:
         raise ConfigError(str(error)) from None
 
 
 def to_mapping(config: ModelConfig, *, architecture: str, dtype: str) -> dict[str, object]:
     """What config.json says, in both generations' words."""
+    config = _by_interval(config)
     written: dict[str, object] = {"architectures": [architecture], "model_type": "modernbert"}
     written |= {name: getattr(config, name) for name in sorted(_SAME)}
     written["layer_types"] = list(config.layer_kinds)
@@ -116,32 +115,59 @@ def _theta(written: Mapping[str, object], kind: Kind, old: str) -> object:
     return own.get("rope_theta", written.get(old))
 
 
-def _pattern(num_layers: int, every: object) -> tuple[Kind, ...]:
-    interval = every if isinstance(every, int) and every > 0 else 3
-    return tuple("sliding_attention" if i % interval else "full_attention" for i in range(num_layers))
+def _by_interval(config: ModelConfig) -> ModelConfig:
+    """The same layers, said by `global_attn_every_n_layers` where that can say them."""
+    for every in (config.global_attn_every_n_layers, *range(1, config.num_hidden_layers + 1)):
+        by_interval = replace(config, layer_types=None, global_attn_every_n_layers=every)
+        if by_interval.layer_kinds == config.layer_kinds:
+            return by_interval
+    return config
 
 
-def _interval(layer_types: list[object] | tuple[object, ...]) -> int | None:
-    """The n of "every n-th layer is global" that says the same, if there is one."""
-    candidates = range(1, len(layer_types) + 1)
-    return next((n for n in candidates if tuple(layer_types) == _pattern(len(layer_types), n)), None)
+def _labels(id2label: Mapping[object, object]) -> tuple[str, ...]:
+    by_id = {str(key): str(label) for key, label in id2label.items()}
+    try:
+        return tuple(by_id[str(i)] for i in range(len(by_id)))
+    except KeyError:
+        raise ConfigError(f"id2label: found the keys {sorted(by_id)}, expected 0 to {len(by_id) - 1}") from None
 
 
-def _check_types(settings: Mapping[str, object]) -> None:
-    """Stock JSON is read leniently in its keys, strictly in its values."""
+def _typed(settings: Mapping[str, object]) -> dict[str, object]:
+    """Stock JSON is read leniently in its keys, strictly in its values; a whole number will do for a float."""
+    typed: dict[str, object] = {}
     for field in fields(ModelConfig):
         if field.name not in settings:
             continue
         value = settings[field.name]
-        choices = get_args(field.type)
-        if field.type is int and (not isinstance(value, int) or isinstance(value, bool)):
-            raise ConfigError(f"{field.name}: found {value!r}, expected a whole number")
-        if field.type is bool and not isinstance(value, bool):
-            raise ConfigError(f"{field.name}: found {value!r}, expected true or false")
-        if field.type is float and (not isinstance(value, int | float) or isinstance(value, bool)):
-            raise ConfigError(f"{field.name}: found {value!r}, expected a number")
-        if choices and all(isinstance(choice, str) for choice in choices) and value not in choices:
-            raise ConfigError(f"{field.name}: found {value!r}, expected one of {', '.join(choices)}")
-    layer_types = settings.get("layer_types")
-    if isinstance(layer_types, tuple) and (odd := set(layer_types) - set(get_args(Kind))):
-        raise ConfigError(f"layer_types: found {sorted(map(str, odd))}, expected {' or '.join(get_args(Kind))}")
+        if not _fits(value, field.type):
+            found = list(value) if isinstance(value, tuple) else value
+            raise ConfigError(f"{field.name}: found {found!r}, expected {_in_words(field.type)}")
+        typed[field.name] = float(value) if field.type is float else value  # type: ignore[arg-type]
+    return typed
+
+
+def _fits(value: object, kind: object) -> bool:
+    options = get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return any(_fits(value, option) for option in options)
+    if get_origin(kind) is Literal:
+        return value in options
+    if get_origin(kind) is tuple:
+        return isinstance(value, tuple) and all(_fits(item, options[0]) for item in value)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    assert isinstance(kind, type)
+    return isinstance(value, kind) and (kind is not int or not isinstance(value, bool))
+
+
+def _in_words(kind: object) -> str:
+    options = get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return " or ".join(_in_words(option) for option in options)
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, options))}"
+    if get_origin(kind) is tuple:
+        return f"a list, each {_in_words(options[0])}"
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
+    assert isinstance(kind, type)
+    return words[kind]

@@ -15,7 +15,7 @@ transformers 5.23 draws two of them differently: the head's dense and the decode
 import math
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from modernbert.model.config import ModelConfig
 
@@ -25,16 +25,18 @@ def initialize(model: nn.Module, config: ModelConfig, *, seed: int) -> None:
     """Draw every weight of one of our models anew; the same seed gives the same weights on any device."""
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in model.named_parameters():
-        if name.endswith("bias"):
-            parameter.zero_()
-        elif parameter.ndim == 1:
-            parameter.fill_(1.0)
-        else:
-            std = _std(name, config)
-            cut = config.initializer_cutoff_factor * std
-            drawn = torch.empty(parameter.shape, dtype=torch.float32)
-            nn.init.trunc_normal_(drawn, 0.0, std, -cut, cut, generator=generator)
-            parameter.copy_(drawn)
+        parameter.copy_(draw(name, parameter.shape, config, generator))
+
+
+def draw(name: str, shape: torch.Size, config: ModelConfig, generator: torch.Generator) -> Tensor:
+    """One fresh tensor in float32 on the CPU, by the rule for its checkpoint name."""
+    if name.endswith("bias"):
+        return torch.zeros(shape)
+    if len(shape) == 1:
+        return torch.ones(shape)
+    std = _std(name, config)
+    cut = config.initializer_cutoff_factor * std
+    return nn.init.trunc_normal_(torch.empty(shape), 0.0, std, -cut, cut, generator=generator)
 
 
 def _std(name: str, config: ModelConfig) -> float:

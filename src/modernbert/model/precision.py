@@ -14,7 +14,7 @@ class Precision:
 
     @property
     def name(self) -> str:
-        """"bfloat16", "float32"."""
+        """The dtype's bare name, such as "bfloat16"."""
         return str(self.dtype).removeprefix("torch.")
 
 

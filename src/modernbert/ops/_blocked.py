@@ -12,7 +12,6 @@ Shapes:  T tokens   H heads   K head size   B blocks of Q queries and S keys   N
 
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -51,7 +50,8 @@ def attend(
 
 
 def _banded(q: Tensor, k: Tensor, v: Tensor, layout: Packed, window: Window, dropout: float) -> Tensor:
-    assert window.left is not None and window.right is not None
+    assert window.left is not None
+    assert window.right is not None
     num_tokens = q.shape[0]
     num_blocks = -(-num_tokens // QUERIES)
     rest = num_blocks * QUERIES - num_tokens
@@ -59,27 +59,25 @@ def _banded(q: Tensor, k: Tensor, v: Tensor, layout: Packed, window: Window, dro
     keys = F.pad(k, (0, 0, 0, 0, window.left, rest + window.right)).unfold(0, width, QUERIES).transpose(2, 3)
     values = F.pad(v, (0, 0, 0, 0, window.left, rest + window.right)).unfold(0, width, QUERIES).transpose(2, 3)
     queries = (F.pad(q, (0, 0, 0, 0, 0, rest)) if rest else q).unflatten(0, (num_blocks, QUERIES)).transpose(1, 2)
-    mask = _band_mask(layout, window, num_blocks, q.dtype)
+    mask = layout.derived(("band", window, q.dtype), lambda: _band_mask(layout, window, num_blocks, q.dtype))
     heads_BHQK = F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask, dropout_p=dropout)
     return heads_BHQK.transpose(1, 2).flatten(0, 1)[:num_tokens]
 
 
 def _band_mask(layout: Packed, window: Window, num_blocks: int, dtype: torch.dtype) -> Float[Tensor, "B 1 Q S"]:
     """0 where a query of the block sees a key, -inf elsewhere. T x 192 numbers, whatever the documents' length."""
-    name = ("band", window, dtype)
-    if name not in layout.memo:
-        assert window.left is not None and window.right is not None
-        rest = num_blocks * QUERIES - layout.num_tokens
-        width = window.left + QUERIES + window.right
-        ends = (window.left, rest + window.right)
-        key_documents = F.pad(layout.documents, ends, value=-1).unfold(0, width, QUERIES)[:, None, :]
-        key_positions = F.pad(layout.positions, ends).unfold(0, width, QUERIES)[:, None, :]
-        documents = F.pad(layout.documents, (0, rest), value=-1).unflatten(0, (num_blocks, QUERIES))[:, :, None]
-        positions = F.pad(layout.positions, (0, rest)).unflatten(0, (num_blocks, QUERIES))[:, :, None]
-        seen = (documents == key_documents) & window.allows(positions, key_positions)
-        seen |= documents < 0  # queries behind the stream's end see anything: no softmax over nothing
-        layout.memo[name] = _additive(seen, dtype)[:, None]
-    return cast(Tensor, layout.memo[name])
+    assert window.left is not None
+    assert window.right is not None
+    rest = num_blocks * QUERIES - layout.num_tokens
+    width = window.left + QUERIES + window.right
+    ends = (window.left, rest + window.right)
+    key_documents = F.pad(layout.documents, ends, value=-1).unfold(0, width, QUERIES)[:, None, :]
+    key_positions = F.pad(layout.positions, ends).unfold(0, width, QUERIES)[:, None, :]
+    documents = F.pad(layout.documents, (0, rest), value=-1).unflatten(0, (num_blocks, QUERIES))[:, :, None]
+    positions = F.pad(layout.positions, (0, rest)).unflatten(0, (num_blocks, QUERIES))[:, :, None]
+    seen = (documents == key_documents) & window.allows(positions, key_positions)
+    seen |= documents < 0  # queries behind the stream's end see anything: no softmax over nothing
+    return _additive(seen, dtype)[:, None]
 
 
 # ---------------------------------------------------------------- full attention: documents, short ones stacked
@@ -109,9 +107,7 @@ class _Plan:
 
 
 def _by_document(q: Tensor, k: Tensor, v: Tensor, layout: Packed, dropout: float) -> Tensor:
-    if "documents" not in layout.memo:
-        layout.memo["documents"] = _plan(layout)
-    plan = cast(_Plan, layout.memo["documents"])
+    plan = layout.derived("stacks", lambda: _plan(layout))
     outputs = [_attend_stack(q, k, v, stack, dropout) for stack in plan.stacks]
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return joined if plan.order is None else joined.index_select(0, plan.order)
@@ -125,9 +121,7 @@ def _attend_stack(q: Tensor, k: Tensor, v: Tensor, stack: _Stack, dropout: float
         return rows.unflatten(0, stack.shape).transpose(1, 2)
 
     mask = None if stack.mask is None else _additive(stack.mask, q.dtype).expand(-1, -1, stack.shape[1], -1)
-    heads_NHLK = F.scaled_dot_product_attention(
-        stacked(q), stacked(k), stacked(v), attn_mask=mask, dropout_p=dropout
-    )
+    heads_NHLK = F.scaled_dot_product_attention(stacked(q), stacked(k), stacked(v), attn_mask=mask, dropout_p=dropout)
     rows = heads_NHLK.transpose(1, 2).flatten(0, 1)
     return rows if stack.real is None else rows[stack.real]
 

@@ -3,6 +3,7 @@
 Off CUDA it runs uncompiled, which writes the whole score matrix: good for comparing, never chosen by itself.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import cast
 
@@ -26,7 +27,8 @@ def attend(
     """Same contract as `ops.attention.attend`."""
     assert dropout == 0.0, "why_not refused this"
     heads = [x_THK.transpose(0, 1)[None] for x_THK in (q, k, v)]
-    out_1HTK = _kernel(q.device.type == "cuda")(*heads, block_mask=_block_mask(layout, window))
+    block_mask = layout.derived(("flex", window), lambda: _block_mask(layout, window))
+    out_1HTK = _kernel(q.device.type == "cuda")(*heads, block_mask=block_mask)
     return cast(Tensor, out_1HTK)[0].transpose(0, 1)
 
 
@@ -36,22 +38,19 @@ def why_not(dropout: float) -> str | None:
 
 
 @lru_cache
-def _kernel(compiled: bool):  # noqa: ANN202 (torch's own overloads)
+def _kernel(compiled: bool) -> Callable[..., object]:
     from torch.nn.attention.flex_attention import flex_attention
 
     return torch.compile(flex_attention, dynamic=True) if compiled else flex_attention
 
 
 def _block_mask(layout: Packed, window: Window) -> object:
-    name = ("flex", window)
-    if name not in layout.memo:
-        from torch.nn.attention.flex_attention import create_block_mask
+    from torch.nn.attention.flex_attention import create_block_mask
 
-        documents, positions = layout.documents, layout.positions
-
-        def seen(batch: Tensor, head: Tensor, query: Tensor, key: Tensor) -> Tensor:
-            return (documents[query] == documents[key]) & window.allows(positions[query], positions[key])
-
-        tokens = layout.num_tokens
-        layout.memo[name] = create_block_mask(seen, None, None, tokens, tokens, device=str(layout.device))
-    return layout.memo[name]
+    documents, positions, tokens = layout.documents, layout.positions, layout.num_tokens
+    return create_block_mask(  # a lambda: torch counts its arguments, which a function wrapped for type checks hides
+        lambda _batch, _head, query, key: (
+            (documents[query] == documents[key]) & window.allows(positions[query], positions[key])
+        ),
+        B=None, H=None, Q_LEN=tokens, KV_LEN=tokens, device=str(layout.device),
+    )  # fmt: skip

@@ -54,19 +54,27 @@ def masked_cross_entropy(
     Raises:
         ValueError: a target is not in the vocabulary.
     """
-    if targets.numel() and not (0 <= int(targets.min()) and int(targets.max()) < weight.shape[0]):
+    if targets.numel() and (int(targets.min()) < 0 or int(targets.max()) >= weight.shape[0]):
         worst = int(targets.min()) if int(targets.min()) < 0 else int(targets.max())
         raise ValueError(f"target {worst} is outside the vocabulary of {weight.shape[0]}: drop ignored tokens first")
-    loss_sum, num_correct = _ChunkedLoss.apply(hidden, targets, weight, bias, z_loss)  # type: ignore[misc]
+    parts = hidden, targets, weight, bias, z_loss, torch.is_grad_enabled()
+    loss_sum, num_correct = _ChunkedLoss.apply(*parts)  # type: ignore[misc]
     return Prediction(loss_sum=loss_sum, num_predicted=targets.numel(), num_correct=int(num_correct))
 
 
 class _ChunkedLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: FunctionCtx, hidden_MD: Tensor, targets_M: Tensor, weight_VD: Tensor, bias_V: Tensor | None, z_loss: float
+        ctx: FunctionCtx,
+        hidden_MD: Tensor,
+        targets_M: Tensor,
+        weight_VD: Tensor,
+        bias_V: Tensor | None,
+        z_loss: float,
+        grad_enabled: bool,  # autograd says which inputs require gradients even where nobody will ask for them
     ) -> tuple[Tensor, Tensor]:
-        needs_hidden, _, needs_weight, needs_bias, _ = ctx.needs_input_grad       # type: ignore[attr-defined]
+        needs = [grad_enabled and needed for needed in ctx.needs_input_grad]  # type: ignore[attr-defined]
+        needs_hidden, _, needs_weight, needs_bias, *_ = needs
         exact = torch.promote_types(hidden_MD.dtype, torch.float32)
         loss_sum, num_correct = hidden_MD.new_zeros((), dtype=exact), targets_M.new_zeros(())
         grad_hidden_MD = torch.empty_like(hidden_MD) if needs_hidden else None
@@ -82,7 +90,7 @@ class _ChunkedLoss(torch.autograd.Function):
             loss_sum += (logsumexp_C1 - logits_CV.gather(1, targets_C1) + z_loss * logsumexp_C1**2).sum()
             if not (needs_hidden or needs_weight or needs_bias):
                 continue
-            grad_CV = logits_CV.sub_(logsumexp_C1).exp_()                         # softmax, in the logits' own memory
+            grad_CV = logits_CV.sub_(logsumexp_C1).exp_()  # softmax, in the logits' own memory
             grad_CV *= 1.0 + 2.0 * z_loss * logsumexp_C1
             grad_CV.scatter_add_(1, targets_C1, torch.full_like(logsumexp_C1, -1.0))
             if grad_bias_V is not None:
@@ -92,19 +100,20 @@ class _ChunkedLoss(torch.autograd.Function):
                 grad_hidden_MD[chunk] = grad_CV @ weight_VD
             if grad_weight_VD is not None:
                 grad_weight_VD += grad_CV.T @ x_CD
-        ctx.save_for_backward(grad_hidden_MD, grad_weight_VD, grad_bias_V)
+        ctx.save_for_backward(grad_hidden_MD, grad_weight_VD, grad_bias_V)  # type: ignore[arg-type] (torch takes None)
         ctx.dtypes = (weight_VD.dtype, None if bias_V is None else bias_V.dtype)  # type: ignore[attr-defined]
         ctx.mark_non_differentiable(num_correct)
         return loss_sum, num_correct
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad: Tensor, _: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        hidden_MD, weight_VD, bias_V = ctx.saved_tensors                          # type: ignore[attr-defined]
-        weight_dtype, bias_dtype = ctx.dtypes                                     # type: ignore[attr-defined]
+        hidden_MD, weight_VD, bias_V = ctx.saved_tensors  # type: ignore[attr-defined]
+        weight_dtype, bias_dtype = ctx.dtypes  # type: ignore[attr-defined]
         return (
             None if hidden_MD is None else hidden_MD * grad.to(hidden_MD.dtype),
             None,
             None if weight_VD is None else (weight_VD * grad).to(weight_dtype),
             None if bias_V is None else (bias_V * grad).to(bias_dtype),
+            None,
             None,
         )

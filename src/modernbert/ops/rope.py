@@ -8,7 +8,6 @@ Shapes:  T tokens   H heads   K head size   S sets of heads (queries and keys)
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
 
 import torch
 from jaxtyping import Float, Int
@@ -24,9 +23,11 @@ class Rope:
     sin: Float[Tensor, "T half"]
 
     @classmethod
-    def at(cls, positions: Int[Tensor, "T"], *, theta: float, head_size: int, longest: int) -> Self:
+    def at(cls, positions: Int[Tensor, "T"], *, theta: float, head_size: int, longest: int) -> "Rope":
         """Look the angles up; `longest` is more than the largest position."""
-        rows = 1 << max(6, (longest - 1).bit_length())     # powers of two, so that few tables are ever made
+        if torch.compiler.is_compiling():  # a compiled graph computes them on the way, and cannot see the cache
+            return cls(*_cos_sin(positions, theta, head_size))
+        rows = 1 << max(6, (longest - 1).bit_length())  # powers of two, so that few tables are ever made
         cos, sin = _table(theta, head_size, rows, positions.device)
         return cls(cos[positions], sin[positions])
 
@@ -38,10 +39,14 @@ class Rope:
 @lru_cache(maxsize=8)
 def _table(theta: float, head_size: int, rows: int, device: torch.device) -> tuple[Tensor, Tensor]:
     with torch.inference_mode(False):
-        exponents = torch.arange(0, head_size, 2, dtype=torch.float) / head_size
-        inverse_frequencies = (1.0 / (theta**exponents)).to(device)
-        angles = torch.arange(rows, device=device, dtype=torch.float)[:, None] * inverse_frequencies
-        return angles.cos(), angles.sin()
+        return _cos_sin(torch.arange(rows, device=device), theta, head_size)
+
+
+def _cos_sin(positions: Tensor, theta: float, head_size: int) -> tuple[Tensor, Tensor]:
+    exponents = torch.arange(0, head_size, 2, dtype=torch.float) / head_size
+    inverse_frequencies = (1.0 / (theta**exponents)).to(positions.device)
+    angles = positions.to(torch.float)[:, None] * inverse_frequencies
+    return angles.cos(), angles.sin()
 
 
 class _Rotate(torch.autograd.Function):
@@ -54,7 +59,7 @@ class _Rotate(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        cos, sin = ctx.saved_tensors                                            # type: ignore[attr-defined]
+        cos, sin = ctx.saved_tensors  # type: ignore[attr-defined]
         return _rotate(grad, cos, -sin), None, None
 
 
@@ -62,6 +67,8 @@ def _rotate(heads_TSHK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     working = torch.promote_types(heads_TSHK.dtype, torch.float32)
     cos, sin = (table.to(working)[:, None, None] for table in (cos, sin))
     near, far = heads_TSHK.to(working).chunk(2, dim=-1)
+    if torch.compiler.is_compiling():  # which fuses the plain formula, and refuses to write into halves
+        return torch.cat((near * cos - far * sin, far * cos + near * sin), dim=-1).to(heads_TSHK.dtype)
     turned = torch.empty(heads_TSHK.shape, dtype=working, device=heads_TSHK.device)
     left, right = turned.chunk(2, dim=-1)
     torch.mul(near, cos, out=left).addcmul_(far, sin, value=-1)

@@ -5,7 +5,6 @@
 """
 
 from dataclasses import dataclass
-from typing import Self
 
 from jaxtyping import Bool, Int
 from torch import Tensor
@@ -28,12 +27,12 @@ class Window:
             raise ValueError(f"a window's ends are numbers of tokens: found {self}, expected 0 or more")
 
     @classmethod
-    def both(cls, reach: int) -> Self:
+    def both(cls, reach: int) -> "Window":
         """See `reach` tokens to each side."""
         return cls(reach, reach)
 
     @classmethod
-    def full(cls) -> Self:
+    def full(cls) -> "Window":
         """See the whole document."""
         return cls(None, None)
 

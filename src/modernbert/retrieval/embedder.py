@@ -28,7 +28,9 @@ class Embedder:
         self.encoder = encoder
         self.tokenizer = tokenizer
         self.pooling: Pooling = pooling
-        longest = min(encoder.config.max_position_embeddings, tokenizer.longest or encoder.config.max_position_embeddings)
+        longest = min(
+            encoder.config.max_position_embeddings, tokenizer.longest or encoder.config.max_position_embeddings
+        )
         self.engine = Engine(encoder, tokenizer, Room(longest=longest, too_long=too_long))
 
     @classmethod

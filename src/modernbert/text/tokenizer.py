@@ -244,9 +244,9 @@ class Tokenizer:
 
 def _frame(fast: tokenizers.Tokenizer, num_texts: int) -> list[list[int]]:
     """Find the special tokens around the texts by asking: `[CLS] A [SEP] B [SEP]` has the gaps [CLS] | [SEP] | [SEP]."""
-    probe = fast.encode(*["a"] * num_texts)
+    probe = fast.encode("a", "a" if num_texts == 2 else None)
     frame: list[list[int]] = [[]]
-    order = [None]
+    order: list[int | None] = [None]
     for token_id, part in zip(probe.ids, probe.sequence_ids, strict=True):
         if part is None:
             frame[-1].append(token_id)

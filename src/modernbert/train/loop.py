@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from modernbert.data.loader import MaskedBatch
@@ -54,7 +54,10 @@ def fit(
     steps: list[Step] = []
     started, total_tokens = time.perf_counter(), 0
     try:
-        for batch, spent in _within(budget, batches, started, lambda: total_tokens):
+        for batch in batches:
+            spent = budget.spent(total_tokens, time.perf_counter() - started)
+            if spent >= 1.0:
+                break
             lr = optim.lr * learning_rate_share(schedule, spent)
             for group in optimizer.param_groups:
                 group["lr"] = lr
@@ -87,13 +90,3 @@ def fit(
         model.eval()
     return steps
 
-
-def _within(
-    budget: Budget, batches: Iterable[MaskedBatch], started: float, tokens_so_far: Callable[[], int]
-) -> Iterator[tuple[MaskedBatch, float]]:
-    """The batches with the share of the budget spent before each, until it is all spent."""
-    for batch in batches:
-        spent = budget.spent(tokens_so_far(), time.perf_counter() - started)
-        if spent >= 1.0:
-            return
-        yield batch, spent

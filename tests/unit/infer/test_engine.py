@@ -2,11 +2,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from support.small import small_model
 
 from modernbert.core.errors import UserError
 from modernbert.infer.engine import Engine, Room, batches
 from modernbert.ops.packed import Packed
+from support.small import small_model
 
 TEXTS = ["one", "", "a much longer text than the others are", "two words", "x" * 50]
 

@@ -5,7 +5,6 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.tiny import random_documents, tiny_config
 
 from modernbert.core.errors import CheckpointError
 from modernbert.model.config import SIZES
@@ -14,6 +13,7 @@ from modernbert.model.heads import MaskedLM, QuestionAnswerer, SequenceClassifie
 from modernbert.model.hub import folder_of
 from modernbert.model.store import encoder_of, fresh, load, save
 from modernbert.ops.packed import Packed
+from support.tiny import random_documents, tiny_config
 
 KINDS = (Encoder, MaskedLM, SequenceClassifier, TokenClassifier, QuestionAnswerer)
 
@@ -140,7 +140,10 @@ def _swap_shape(tensors):
 
 DAMAGE = {
     "no config": (lambda f: (f / "config.json").unlink(), "config.json is missing"),
-    "no weights": (lambda f: (f / "model.safetensors").unlink(), "model.safetensors is missing: fetch the folder again"),
+    "no weights": (
+        lambda f: (f / "model.safetensors").unlink(),
+        "model.safetensors is missing: fetch the folder again",
+    ),
     "cut weights": (_cut, "model.safetensors is damaged"),
     "empty weights": (lambda f: (f / "model.safetensors").write_bytes(b""), "is damaged"),
     "one tensor less": (
@@ -221,5 +224,7 @@ def test_an_id_the_hub_refuses_says_so(monkeypatch):
         raise RepositoryNotFoundError("404 Repository Not Found.\nmore", response=answer)
 
     monkeypatch.setattr("huggingface_hub.snapshot_download", refuse)
-    with pytest.raises(CheckpointError, match=r"the Hub refused 'some/model' \(404 Repository Not Found\): check the id"):
+    with pytest.raises(
+        CheckpointError, match=r"the Hub refused 'some/model' \(404 Repository Not Found\): check the id"
+    ):
         folder_of("some/model")

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 import torch
-from support.small import small_checkpoint, small_model
-from support.texts import NASTY
 
 from modernbert.core.errors import UserError
 from modernbert.ops.packed import Packed
 from modernbert.retrieval.embedder import Embedder
+from support.small import small_checkpoint, small_model
+from support.texts import NASTY
 
 TEXTS = ["one", "", "a much longer text than the others are", "two words"]
 

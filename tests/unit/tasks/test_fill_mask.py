@@ -1,10 +1,10 @@
 import pytest
 import torch
-from support.small import small_checkpoint, small_model
 
 from modernbert.core.errors import UserError
 from modernbert.ops.packed import Packed
 from modernbert.tasks.fill_mask import MaskFiller
+from support.small import small_checkpoint, small_model
 
 
 def test_every_mask_of_every_text_gets_its_likeliest_tokens():

@@ -2,7 +2,6 @@ import itertools
 
 import pytest
 import torch
-from support.tiny import random_documents, tiny_config
 
 from modernbert.core.quantities import Duration, Tokens
 from modernbert.core.seeds import Seeds
@@ -12,6 +11,7 @@ from modernbert.model.heads import MaskedLM
 from modernbert.model.store import fresh
 from modernbert.train.config import Budget, Optim, Schedule
 from modernbert.train.loop import fit
+from support.tiny import random_documents, tiny_config
 
 VOCABULARY = Vocabulary(mask_id=3, special_ids=frozenset({0, 1, 2, 3}), num_ordinary=300)
 DOCUMENTS = random_documents([20, 30, 7, 64, 12, 33], seed=4)
@@ -22,14 +22,16 @@ def _batches(seed=0):
 
 
 def _fit(model, batches, **changes):
-    settings = {"optim": Optim(lr=3e-3), "schedule": Schedule(warmup=0.0, decay=0.0), "budget": Budget(tokens=Tokens(600))}
+    settings = {
+        "optim": Optim(lr=3e-3),
+        "schedule": Schedule(warmup=0.0, decay=0.0),
+        "budget": Budget(tokens=Tokens(600)),
+    }
     return fit(model, batches, **settings | changes)
 
 
 def test_an_epoch_holds_every_document_once():
-    batches = list(
-        epoch_batches(DOCUMENTS, room=64, policy=Masking(), vocabulary=VOCABULARY, seeds=Seeds(1), epoch=3)
-    )
+    batches = list(epoch_batches(DOCUMENTS, room=64, policy=Masking(), vocabulary=VOCABULARY, seeds=Seeds(1), epoch=3))
     seen = []
     for batch in batches:
         assert batch.packed.num_tokens <= 64
@@ -42,7 +44,9 @@ def test_the_same_seed_gives_the_same_stream_and_epochs_differ():
     one, same, other = ([b.packed.ids.tolist() for b in itertools.islice(_batches(s), 12)] for s in (5, 5, 6))
     assert one == same
     assert one != other
-    per_epoch = len(list(epoch_batches(DOCUMENTS, room=64, policy=Masking(), vocabulary=VOCABULARY, seeds=Seeds(5), epoch=0)))
+    per_epoch = len(
+        list(epoch_batches(DOCUMENTS, room=64, policy=Masking(), vocabulary=VOCABULARY, seeds=Seeds(5), epoch=0))
+    )
     assert one[:per_epoch] != one[per_epoch : 2 * per_epoch]
 
 

@@ -9,7 +9,9 @@ from modernbert.train.schedule import learning_rate_share
 SCHEDULE = Schedule(warmup=0.1, decay=0.4, floor=0.01)
 
 
-@pytest.mark.parametrize(("spent", "share"), [(0.0, 0.01), (0.05, 0.5), (0.1, 1.0), (0.6, 1.0), (0.7, 0.505), (1.0, 0.01)])
+@pytest.mark.parametrize(
+    ("spent", "share"), [(0.0, 0.01), (0.05, 0.5), (0.1, 1.0), (0.6, 1.0), (0.7, 0.505), (1.0, 0.01)]
+)
 def test_it_warms_up_holds_and_decays_by_one_minus_the_root(spent, share):
     assert learning_rate_share(SCHEDULE, spent) == pytest.approx(share)
 

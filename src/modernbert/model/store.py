@@ -1,0 +1,204 @@
+"""Weights in and out of folders: strict keys both ways, tied weights, atomic writes.
+
+A folder is the Hub's: config.json and model.safetensors (or shards with an index). Tensor names are the modules' own,
+so there is no mapping; a bare encoder is stored without the `model.` that it has inside a task model, as stock does.
+"""
+
+import json
+import logging
+from pathlib import Path
+from typing import Literal, TypeVar, cast, overload
+
+import torch
+from torch import Tensor, nn
+
+from modernbert.core.errors import CheckpointError
+from modernbert.core.files import write_atomically
+from modernbert.core.log import say
+from modernbert.model.config import SIZES, ModelConfig
+from modernbert.model.encoder import Encoder
+from modernbert.model.heads import ARCHITECTURES, MaskedLM, Model
+from modernbert.model.hf_config import from_file, to_mapping
+from modernbert.model.hub import folder_of
+from modernbert.model.init import draw, initialize
+from modernbert.model.precision import best_precision
+
+Kind = TypeVar("Kind", Encoder, MaskedLM, nn.Module)
+_log = logging.getLogger(__name__)
+
+
+@overload
+def load(
+    source: str | Path,
+    kind: None = None,
+    *,
+    dtype: torch.dtype | Literal["auto"] = "auto",
+    device: str = "cpu",
+    seed: int = 0,
+) -> Model: ...
+@overload
+def load(
+    source: str | Path,
+    kind: type[Kind],
+    *,
+    dtype: torch.dtype | Literal["auto"] = "auto",
+    device: str = "cpu",
+    seed: int = 0,
+) -> Kind: ...
+def load(
+    source: str | Path,
+    kind: type[nn.Module] | None = None,
+    *,
+    dtype: torch.dtype | Literal["auto"] = "auto",
+    device: str = "cpu",
+    seed: int = 0,
+) -> nn.Module:
+    """A model in evaluation mode: from a folder, from a Hub id, or a named size with fresh weights.
+
+    Args:
+        source: a folder, an id such as "answerdotai/ModernBERT-base", or a size: nano, 17m, 32m, 68m, base, large, 1b.
+        kind: what to make of it. By default what the folder says it is (a size: `MaskedLM`). Another kind takes the
+            encoder and every part of the head that fits by name; what it leaves out or draws anew is said.
+        dtype: "auto" is bfloat16 where the hardware multiplies it, else float32 (`modernbert doctor` says why).
+            Train in float32.
+        seed: for weights that are drawn.
+
+    Raises:
+        CheckpointError: files missing or damaged, or tensors that do not fit: too many, too few, or of another shape.
+    """
+    precision = best_precision(device)
+    wanted_dtype = precision.dtype if dtype == "auto" else dtype
+    if dtype == "auto":
+        _log.info("%s: %s, because %s", source, precision.name, precision.reason)
+    if str(source) in SIZES:
+        model = fresh(SIZES[str(source)], cast(type[MaskedLM], kind or MaskedLM), seed=seed)
+        return model.to(device=device, dtype=wanted_dtype).eval()
+    folder = folder_of(source)
+    config, architecture = from_file(folder / "config.json")
+    if kind is None and architecture not in ARCHITECTURES:
+        raise CheckpointError(
+            f"{folder / 'config.json'}: architectures: found {architecture or 'none'!r}, expected one of "
+            f"{', '.join(ARCHITECTURES)}: say which with load(..., kind=...)"
+        )
+    wanted = cast("type[Model]", kind or ARCHITECTURES[architecture])
+    is_same_kind = ARCHITECTURES.get(architecture) is wanted
+    tensors = _read(folder)
+    with torch.device("meta"):
+        model = wanted(config)
+    tensors = _fit(tensors, model, config, folder, is_same_kind=is_same_kind, seed=seed)
+    tensors = {name: tensor.to(device=device, dtype=wanted_dtype) for name, tensor in tensors.items()}
+    model.load_state_dict(tensors, strict=False, assign=True)
+    if isinstance(model, MaskedLM):
+        model.tie()
+    return model.eval()
+
+
+def fresh(config: ModelConfig, kind: type[Kind] = MaskedLM, *, seed: int = 0) -> Kind:
+    """A model with newly drawn weights, in float32 on the CPU."""
+    model = kind(config)
+    initialize(model, config, seed=seed)
+    return model
+
+
+def save(model: Model, folder: str | Path) -> None:
+    """Write config.json and model.safetensors, each whole or not at all; other files in the folder stay.
+
+    Stock transformers opens the result, old and new generations alike. A tied decoder is not stored twice.
+    """
+    from safetensors.torch import save_file
+
+    folder = Path(folder)
+    tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in _tied(model)}
+    architecture = next(name for name, kind in ARCHITECTURES.items() if kind is type(model))
+    dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
+    with write_atomically(folder / "model.safetensors") as file:
+        save_file(tensors, file.name, metadata={"format": "pt"})
+    with write_atomically(folder / "config.json", "w") as text:
+        json.dump(to_mapping(model.config, architecture=architecture, dtype=dtype), text, indent=2, sort_keys=True)
+        text.write("\n")
+
+
+def encoder_of(model: Model) -> Encoder:
+    """The encoder inside a task model, or the encoder itself."""
+    return model if isinstance(model, Encoder) else model.model
+
+
+def _read(folder: Path) -> dict[str, Tensor]:
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise CheckpointError(f"{index} does not list which file holds which tensor: fetch it again") from None
+    else:
+        names = ["model.safetensors"]
+    tensors: dict[str, Tensor] = {}
+    for name in names:
+        path = folder / name
+        if not path.exists():
+            pickled = (folder / "pytorch_model.bin").exists()
+            way_out = (
+                "pytorch_model.bin is a pickle, which can run code when opened: convert it to safetensors first"
+                if pickled
+                else "fetch the folder again"
+            )
+            raise CheckpointError(f"{path} is missing: {way_out}")
+        try:
+            tensors |= load_file(path)
+        except (SafetensorError, OSError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged ({error}): fetch or write it again") from None
+    return tensors
+
+
+def _fit(
+    found: dict[str, Tensor], model: Model, config: ModelConfig, folder: Path, *, is_same_kind: bool, seed: int
+) -> dict[str, Tensor]:
+    """The tensors under the names this model has for them, every one accounted for."""
+    wanted = {name: tensor.shape for name, tensor in model.state_dict().items() if name not in _tied(model)}
+    inside = "" if isinstance(model, Encoder) else "model."
+    stored_inside = "model." if any(name.startswith("model.") for name in found) else ""
+    of_encoder = {f"{inside}{name}" for name in encoder_of(model).state_dict()}
+    fitting: dict[str, Tensor] = {}
+    left_out: list[str] = []
+    for name, tensor in found.items():
+        is_head = name.split(".")[0] in ("head", "decoder", "classifier")
+        own_name = name if is_head else inside + name.removeprefix(stored_inside)
+        if own_name in wanted and (is_same_kind or not is_head or tensor.shape == wanted[own_name]):
+            fitting[own_name] = tensor
+        elif own_name not in _tied(model):
+            left_out.append(name)
+    missing = [name for name in wanted if name not in fitting]
+    left_out_of_encoder = [name for name in left_out if name.split(".")[0] not in ("head", "decoder", "classifier")]
+    strangers = left_out if is_same_kind else left_out_of_encoder
+    absent = missing if is_same_kind else [name for name in missing if name in of_encoder]
+    if absent or strangers:
+        raise CheckpointError(
+            f"{folder}: the weights are not those of this config.json: "
+            f"{_listed('missing', absent)}{'; ' if absent and strangers else ''}{_listed('unexpected', strangers)}; "
+            "is this the right folder?"
+        )
+    for name, tensor in fitting.items():
+        if tensor.shape != wanted[name]:
+            raise CheckpointError(
+                f"{folder}: {name}: found shape {tuple(tensor.shape)}, expected {tuple(wanted[name])} from config.json: "
+                "weights and config belong to different models"
+            )
+    if missing:
+        generator = torch.Generator().manual_seed(seed)
+        fitting |= {name: draw(name, wanted[name], config, generator) for name in missing}
+        say(f"{folder}: {', '.join(missing)}: not in the checkpoint, drawn anew; fine-tune before use")
+    return fitting
+
+
+def _tied(model: Model) -> tuple[str, ...]:
+    return ("decoder.weight",) if isinstance(model, MaskedLM) and model.config.tie_word_embeddings else ()
+
+
+def _listed(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    shown = ", ".join(sorted(names)[:3])
+    return f"{len(names)} {what} ({shown}{', ...' if len(names) > 3 else ''})"
