@@ -10,7 +10,16 @@ from functools import lru_cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-MODULES = ("argparse.py", "textwrap.py", "json/decoder.py", "json/encoder.py", "shutil.py", "random.py", "csv.py", "heapq.py")
+MODULES = (
+    "argparse.py",
+    "textwrap.py",
+    "json/decoder.py",
+    "json/encoder.py",
+    "shutil.py",
+    "random.py",
+    "csv.py",
+    "heapq.py",
+)
 
 
 def modernbert(*words: str, stdin: bytes | str = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
@@ -32,8 +41,6 @@ def demonstration() -> tuple[Path, dict[str, object], str]:
     for module in MODULES:
         (text / module).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(sysconfig.get_path("stdlib")) / module, text / module)
-    done = modernbert(
-        "demo", "--text", "text", "--minutes", "0.05", "--vocab-size", "640", "--json", cwd=home
-    )
+    done = modernbert("demo", "--text", "text", "--minutes", "0.05", "--vocab-size", "640", "--json", cwd=home)
     assert done.returncode == 0, done.stderr.decode()
     return home / "runs" / "demo", json.loads(done.stdout), done.stderr.decode()

@@ -20,6 +20,7 @@ figure { margin: 1rem 0 } figure svg { width: 100%; height: auto }
 table { border-collapse: collapse; width: 100%; font-size: .92rem } td, th { text-align: left; padding: .35rem .6rem;
   border-bottom: 1px solid #dde4ea; vertical-align: top }
 pre { margin: 0; white-space: pre-wrap; overflow-wrap: anywhere; font: 13px/1.4 ui-monospace, monospace }
+code { overflow-wrap: anywhere }
 mark { background: #ffe08a; padding: 0 .15em; border-radius: .2em } .right { color: #14713d; font-weight: 600 }
 small, .note { color: #5b6b7a }
 """
@@ -70,14 +71,24 @@ def _page(outcome: Outcome) -> str:
 def _blanks(blanks: tuple[Blank, ...]) -> str:
     rows = []
     for blank in blanks:
-        context = f"{escape(blank.before[-90:])}<mark>{escape(blank.truth)}</mark>{escape(blank.after[:50])}"
+        context = f"{escape(_whole_lines(blank.before))}<mark>{escape(blank.truth)}</mark>{escape(blank.after[:50])}"
         guesses = "<br>".join(
-            f"<span class={'right' if guess.token.strip() == blank.truth else 'other'}>{escape(guess.token)}</span> "
+            f"<span class={'right' if guess.token.strip() == blank.truth else 'other'}>{escape(_visible(guess.token))}</span> "
             f"<small>{guess.score:.0%}</small>"
             for guess in blank.guesses
         )
         rows.append(f"<tr><td><pre>{context}</pre><td>{guesses}")
     return f"<table><tr><th>text<th>guesses{''.join(rows)}</table>"
+
+
+def _whole_lines(text: str) -> str:
+    """The last lines of it, from a line's beginning where there is one."""
+    end = text[-120:]
+    return end.partition("\n")[2] or end
+
+
+def _visible(token: str) -> str:
+    return token if token.strip() else repr(token)
 
 
 def _neighbours(neighbours: tuple[Neighbours, ...]) -> str:
