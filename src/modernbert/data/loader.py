@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -68,8 +67,3 @@ def epoch_batches(
         )
         yield MaskedBatch(packed=packed.with_ids(torch.from_numpy(inputs)), labels=torch.from_numpy(labels))
 
-
-def unmasked_ids(batch: MaskedBatch) -> Int[np.ndarray, "T"]:
-    """What the documents said before anything was hidden."""
-    labels = batch.labels.numpy()
-    return np.where(labels >= 0, labels, batch.packed.ids.numpy())

@@ -76,8 +76,7 @@ def _band_mask(layout: Packed, window: Window, num_blocks: int, dtype: torch.dty
     documents = F.pad(layout.documents, (0, rest), value=-1).unflatten(0, (num_blocks, QUERIES))[:, :, None]
     positions = F.pad(layout.positions, (0, rest)).unflatten(0, (num_blocks, QUERIES))[:, :, None]
     seen = (documents == key_documents) & window.allows(positions, key_positions)
-    seen |= documents < 0  # queries behind the stream's end see anything: no softmax over nothing
-    return _additive(seen, dtype)[:, None]
+    return _additive(seen, dtype)[:, None]  # behind the stream's end pads see pads: no softmax over nothing
 
 
 # ---------------------------------------------------------------- full attention: documents, short ones stacked
