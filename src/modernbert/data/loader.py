@@ -66,4 +66,3 @@ def epoch_batches(
             rng=seeds.numpy("mask", epoch, number),
         )
         yield MaskedBatch(packed=packed.with_ids(torch.from_numpy(inputs)), labels=torch.from_numpy(labels))
-

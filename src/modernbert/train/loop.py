@@ -89,4 +89,3 @@ def fit(
     finally:
         model.eval()
     return steps
-
