@@ -58,6 +58,6 @@ def test_python_blocks_print_what_their_readers_expect(home):
     first, second = (
         subprocess.run([sys.executable, "-c", b], cwd=home, capture_output=True, text=True) for b in blocks
     )
-    assert re.match(r"\[\[ *-?[\d.e-]+ +-?[\d.e-]+\]\]", first.stdout)
+    assert re.match(r"\[\[ *-?[\d.e-]+ +-?[\d.e-]+ *\]\]", first.stdout)
     assert "Guess(" in first.stdout
     assert "torch.Size" in second.stdout
