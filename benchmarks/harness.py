@@ -25,9 +25,10 @@ class Timing:
 
 
 def alternate(contenders: Mapping[str, Callable[[], object]], *, rounds: int, most_seconds: float) -> dict[str, Timing]:
-    """Run every contender once to warm up, then in turns: `rounds` times, fewer (but three) once time is up."""
-    for contender in contenders.values():
-        contender()
+    """Run the contenders in turns: `rounds` times, fewer (but three) once time is up.
+
+    Nothing is warmed up here: who compares outputs first, as everybody should, has done that.
+    """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     began = time.perf_counter()
     for done in range(rounds):

@@ -20,7 +20,6 @@ class Demo:
     def run(self) -> None:
         """Train, save, report."""
         from modernbert.core.errors import require
-        from modernbert.core.log import say
         from modernbert.demo.report import write_report
         from modernbert.demo.run import run
 
@@ -61,4 +60,3 @@ class Demo:
             print(f"  {row.function.name} is most like {row.nearest[0][0].name}")
         print(f"report: {page}")
         print(f"model:  {outcome.model_folder}   try: modernbert fill-mask {outcome.model_folder} 'import [MASK]'")
-        say("")
