@@ -16,12 +16,13 @@ from torch import nn
 
 from modernbert.core.errors import UserError
 from modernbert.core.log import progress, say
+from modernbert.model.config import ModelConfig
 from modernbert.ops.packed import Packed
 from modernbert.text.tokenizer import Tokenizer
 
 Result = TypeVar("Result")
 
-TOO_LONG = Literal["truncate", "refuse"]
+TooLong = Literal["truncate", "refuse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,12 +31,17 @@ class Room:
 
     longest: int
     """Tokens a text may have, [CLS] and [SEP] included."""
-    too_long: TOO_LONG = "truncate"
+    too_long: TooLong = "truncate"
     """What happens to a longer one: its end is cut off and the count is said, or the whole call is refused."""
     budget: int = 16_384
     """Tokens of a batch; a single text may be longer. Below that a CPU waits for Python, above it only memory grows."""
     window: int = 16_384
     """Texts read ahead and sorted by length together."""
+
+
+def longest_text(config: ModelConfig, tokenizer: Tokenizer) -> int:
+    """Tokens that the model was trained for and the tokenizer's files allow."""
+    return min(config.max_position_embeddings, tokenizer.longest or config.max_position_embeddings)
 
 
 class Engine:

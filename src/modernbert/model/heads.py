@@ -48,37 +48,36 @@ class MaskedLM(nn.Module):
         return masked_cross_entropy(hidden_MD, labels[at_M], self.decoder.weight, self.decoder.bias, z_loss=z_loss)
 
 
-class SequenceClassifier(nn.Module):
+class Classifier(nn.Module):
+    """What every classifier has: encoder, head, and one output a label."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Encoder(config)
+        self.head = PredictionHead(config)
+        self.drop = nn.Dropout(config.classifier_dropout)
+        self.classifier = nn.Linear(config.hidden_size, len(config.labels))
+
+    def classify(self, hidden: Float[Tensor, "rows D"]) -> Float[Tensor, "rows C"]:
+        """Logits, row by row."""
+        return self.classifier(self.drop(self.head(hidden)))
+
+
+class SequenceClassifier(Classifier):
     """One row of logits a document."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.model = Encoder(config)
-        self.head = PredictionHead(config)
-        self.drop = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.hidden_size, len(config.labels))
-
     def forward(self, packed: Packed, *, backend: Backend = "auto") -> Float[Tensor, "N C"]:
-        """Pool as the config says, then head and classifier."""
-        pooled_ND = pool(self.model(packed, backend=backend), packed, self.config.classifier_pooling)
-        return self.classifier(self.drop(self.head(pooled_ND)))
+        """Pool as the config says, then classify."""
+        return self.classify(pool(self.model(packed, backend=backend), packed, self.config.classifier_pooling))
 
 
-class TokenClassifier(nn.Module):
+class TokenClassifier(Classifier):
     """One row of logits a token."""
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.model = Encoder(config)
-        self.head = PredictionHead(config)
-        self.drop = nn.Dropout(config.classifier_dropout)
-        self.classifier = nn.Linear(config.hidden_size, len(config.labels))
-
     def forward(self, packed: Packed, *, backend: Backend = "auto") -> Float[Tensor, "T C"]:
-        """Head and classifier on every token."""
-        return self.classifier(self.drop(self.head(self.model(packed, backend=backend))))
+        """Classify every token."""
+        return self.classify(self.model(packed, backend=backend))
 
 
 class QuestionAnswerer(TokenClassifier):

@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from modernbert.infer.engine import TOO_LONG, Engine, Room
+from modernbert.infer.engine import Engine, Room, TooLong, longest_text
 from modernbert.model.encoder import Encoder
 from modernbert.model.hub import folder_of
 from modernbert.model.pool import Pooling, pool
@@ -24,13 +24,11 @@ from modernbert.text.tokenizer import Tokenizer
 class Embedder:
     """An encoder and its tokenizer, giving one vector a text."""
 
-    def __init__(self, encoder: Encoder, tokenizer: Tokenizer, *, pooling: Pooling, too_long: TOO_LONG) -> None:
+    def __init__(self, encoder: Encoder, tokenizer: Tokenizer, *, pooling: Pooling, too_long: TooLong) -> None:
         self.encoder = encoder
         self.tokenizer = tokenizer
         self.pooling: Pooling = pooling
-        longest = min(
-            encoder.config.max_position_embeddings, tokenizer.longest or encoder.config.max_position_embeddings
-        )
+        longest = longest_text(encoder.config, tokenizer)
         self.engine = Engine(encoder, tokenizer, Room(longest=longest, too_long=too_long))
 
     @classmethod
@@ -39,7 +37,7 @@ class Embedder:
         source: str | Path,
         *,
         pooling: Pooling | None = None,
-        too_long: TOO_LONG = "truncate",
+        too_long: TooLong = "truncate",
         dtype: torch.dtype | Literal["auto"] = "auto",
         device: str = "cpu",
     ) -> Self:

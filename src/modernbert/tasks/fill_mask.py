@@ -8,7 +8,7 @@ from typing import Literal, Self
 import torch
 
 from modernbert.core.errors import UserError
-from modernbert.infer.engine import TOO_LONG, Engine, Room
+from modernbert.infer.engine import Engine, Room, TooLong, longest_text
 from modernbert.model.heads import MaskedLM
 from modernbert.model.hub import folder_of
 from modernbert.model.store import load
@@ -30,10 +30,10 @@ class Guess:
 class MaskFiller:
     """A masked language model and its tokenizer."""
 
-    def __init__(self, model: MaskedLM, tokenizer: Tokenizer, *, too_long: TOO_LONG = "refuse") -> None:
+    def __init__(self, model: MaskedLM, tokenizer: Tokenizer, *, too_long: TooLong = "refuse") -> None:
         self.model = model
         self.tokenizer = tokenizer
-        longest = min(model.config.max_position_embeddings, tokenizer.longest or model.config.max_position_embeddings)
+        longest = longest_text(model.config, tokenizer)
         self.engine = Engine(model, tokenizer, Room(longest=longest, too_long=too_long))
 
     @classmethod
@@ -41,7 +41,7 @@ class MaskFiller:
         cls,
         source: str | Path,
         *,
-        too_long: TOO_LONG = "refuse",
+        too_long: TooLong = "refuse",
         dtype: torch.dtype | Literal["auto"] = "auto",
         device: str = "cpu",
     ) -> Self:
