@@ -40,21 +40,27 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
         "full_attention": Window.full(),
         "sliding_attention": Window.both(config.window_reach),
     }
-    three_times_heads = (3, config.num_attention_heads, config.head_dim)
-    attention_dropout = config.attention_dropout if modules.training else 0.0
-
     x_TD = encoder.embeddings.drop(encoder.embeddings.norm(encoder.embeddings.tok_embeddings(packed.ids)))
     for layer, kind in zip(encoder.layers, config.layer_kinds, strict=True):
-        qkv_T3HK = layer.attn.Wqkv(layer.attn_norm(x_TD)).unflatten(-1, three_times_heads)
-        q_THK, k_THK = ropes[kind](qkv_T3HK[:, :2]).unbind(1)
-        heads_THK = attend(
-            q_THK, k_THK, qkv_T3HK[:, 2],
-            layout=packed, window=windows[kind], backend=backend, dropout=attention_dropout,
-        )  # fmt: skip
-        x_TD = x_TD + layer.attn.out_drop(layer.attn.Wo(heads_THK.flatten(1)))
-        gate_TF = gated(layer.mlp.Wi(layer.mlp_norm(x_TD)), config.hidden_activation)
-        x_TD = x_TD + layer.mlp.Wo(layer.mlp.drop(gate_TF))
+        x_TD = x_TD + _attention(layer, x_TD, config, packed, ropes[kind], windows[kind], backend)
+        x_TD = x_TD + _feed_forward(layer, x_TD, config)
     return encoder.final_norm(x_TD)
+
+
+def _attention(
+    layer: "Layer", x_TD: Tensor, config: ModelConfig, packed: Packed, rope: Rope, window: Window, backend: Backend
+) -> Tensor:
+    qkv_T3HK = layer.attn.Wqkv(layer.attn_norm(x_TD)).unflatten(-1, (3, config.num_attention_heads, config.head_dim))
+    q_THK, k_THK = rope(qkv_T3HK[:, :2]).unbind(1)
+    dropout = config.attention_dropout if layer.training else 0.0
+    heads_THK = attend(q_THK, k_THK, qkv_T3HK[:, 2], layout=packed, window=window, backend=backend, dropout=dropout)
+    del qkv_T3HK, q_THK, k_THK  # five times the stream, of no use to what follows
+    return layer.attn.out_drop(layer.attn.Wo(heads_THK.flatten(1)))
+
+
+def _feed_forward(layer: "Layer", x_TD: Tensor, config: ModelConfig) -> Tensor:
+    gate_TF = gated(layer.mlp.Wi(layer.mlp_norm(x_TD)), config.hidden_activation)
+    return layer.mlp.Wo(layer.mlp.drop(gate_TF))
 
 
 class Encoder(nn.Module):
