@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from modernbert.core.errors import UserError
 from modernbert.core.files import write_atomically
 from modernbert.core.log import progress, say
 from modernbert.core.quantities import Duration
@@ -98,6 +99,18 @@ class Outcome:
     """How often a function's nearest neighbour is from its own module; absent for text without functions."""
     same_module_by_chance: float | None
     model_folder: Path
+
+    def as_dict(self) -> dict[str, object]:
+        """The figures, for JSON."""
+        return asdict(self.scores) | {
+            "tokens": self.steps[-1].total_tokens,
+            "seconds": self.steps[-1].seconds,
+            "tokens_per_second": self.tokens_per_second,
+            "roofline_share": self.roofline_share,
+            "same_module": self.same_module,
+            "same_module_by_chance": self.same_module_by_chance,
+            "model_folder": str(self.model_folder),
+        }
 
 
 def run(settings: Settings) -> Outcome:
@@ -244,6 +257,8 @@ def _score(
     asked = labels != IGNORE
     num_correct, loss_sum = _predict(model, batches)
     num_predicted = int(asked.sum())
+    if num_predicted == 0:
+        raise UserError(f"the held-out text has {len(inputs)} tokens, too few to hide one in three: give more text")
     return Scores(
         model=num_correct / num_predicted,
         bigram=float((bigram.predict(inputs) == labels)[asked].mean()),

@@ -46,6 +46,8 @@ def fit(
 ) -> list[Step]:
     """Train `model` in place until the budget is spent or the batches end; it is left in evaluation mode.
 
+    However small the budget, one step is made.
+
     Raises:
         FloatingPointError: the loss is not finite; the weights are still those of the last good step.
     """
@@ -56,7 +58,7 @@ def fit(
     try:
         for batch in batches:
             spent = budget.spent(total_tokens, time.perf_counter() - started)
-            if spent >= 1.0:
+            if steps and spent >= 1.0:
                 break
             lr = optim.lr * learning_rate_share(schedule, spent)
             for group in optimizer.param_groups:

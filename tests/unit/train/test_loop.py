@@ -80,6 +80,10 @@ def test_time_is_a_budget_too():
     assert 0.3 <= steps[-1].seconds < 10
 
 
+def test_the_smallest_budget_is_one_step():
+    assert len(_fit(fresh(tiny_config()), _batches(), budget=Budget(time=Duration(1e-9)))) == 1
+
+
 def test_it_ends_with_the_batches():
     assert len(_fit(fresh(tiny_config()), itertools.islice(_batches(), 2))) == 2
 
