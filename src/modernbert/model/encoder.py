@@ -52,9 +52,11 @@ def _attention(
 ) -> Tensor:
     qkv_T3HK = layer.attn.Wqkv(layer.attn_norm(x_TD)).unflatten(-1, (3, config.num_attention_heads, config.head_dim))
     q_THK, k_THK = rope(qkv_T3HK[:, :2]).unbind(1)
+    v_THK = qkv_T3HK[:, 2].contiguous()  # a view would keep all three alive, in training until the backward pass
+    del qkv_T3HK
     dropout = config.attention_dropout if layer.training else 0.0
-    heads_THK = attend(q_THK, k_THK, qkv_T3HK[:, 2], layout=packed, window=window, backend=backend, dropout=dropout)
-    del qkv_T3HK, q_THK, k_THK  # five times the stream, of no use to what follows
+    heads_THK = attend(q_THK, k_THK, v_THK, layout=packed, window=window, backend=backend, dropout=dropout)
+    del q_THK, k_THK, v_THK
     return layer.attn.out_drop(layer.attn.Wo(heads_THK.flatten(1)))
 
 
