@@ -31,5 +31,5 @@ class Vocabulary:
             sep_id=tokenizer.sep_id,
             pad_id=tokenizer.pad_id,
             mask_id=tokenizer.mask_id,
-            special_ids=tokenizer.special_ids | {tokenizer.mask_id},
+            special_ids=tokenizer.special_ids,
         )
