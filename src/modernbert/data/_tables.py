@@ -37,7 +37,7 @@ def rows(place: Place, kind: Format, fields: Fields, faults: Faults) -> Iterator
                 values = {name: column[i].as_py() for name, column in zip(names, columns, strict=True)}
             except UnicodeDecodeError as error:
                 faults.meet(
-                    where, f"{error.object[error.start]:#04x} at byte {error.start} is not UTF-8: convert it first"
+                    where, f"byte 0x{error.object[error.start]:02X} at {error.start} is not UTF-8: convert it first"
                 )
                 continue
             yield Row(values, where, f"{place.name}:{number}")

@@ -21,11 +21,11 @@ def unpacked(place: Place) -> Iterator[io.BufferedReader | IO[bytes]]:
     zstandard = require("zstandard", extra="data") if name.endswith(".zst") else None
     with place.open() as file:
         if name.endswith(".gz"):
-            stream = gzip.GzipFile(fileobj=file)  # noqa: SIM115 (closed below)
+            stream = gzip.GzipFile(fileobj=file)
         elif name.endswith(".bz2"):
             stream = bz2.BZ2File(file)
         elif name.endswith(".xz"):
-            stream = lzma.LZMAFile(file)
+            stream = lzma.LZMAFile(file)  # noqa: SIM115 (closed below)
         elif zstandard:
             stream = _Zstd(file, zstandard.ZstdDecompressor(max_window_size=2**31))
         else:
