@@ -10,10 +10,12 @@ from modernbert.core.errors import ConfigError, UserError
 def test_the_list_shows_recipes_by_size_and_overlays_apart(capsys):
     List().run()
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines[:7]] == ["recipe", "nano-cpu", "17m", "32m", "68m", "base", "large"]
+    assert [line.split()[0] for line in lines[:8]] == [
+        *("recipe", "nano-cpu", "17m", "32m", "68m", "base", "continue", "large")
+    ]
     assert lines[5].split() == ["base", "149.7M", "2.019T", "1,879", "pretrain", ">", "context", ">", "decay"]
-    assert lines.index("overlays, laid over a recipe as in  modernbert pretrain base z-loss") == 15
-    assert [line.split()[0] for line in lines[16:]] == ["ettin-decay", "mask-decay", "mmbert", "muon", "z-loss"]
+    assert lines.index("overlays, laid over a recipe as in  modernbert pretrain base z-loss") == 17
+    assert [line.split()[0] for line in lines[18:]] == ["ettin-decay", "mask-decay", "mmbert", "muon", "z-loss"]
 
 
 def test_the_list_as_json(capsys):

@@ -41,6 +41,13 @@ def test_steps_of_a_constant_batch():
     assert num_steps(Batch(size=Tokens(100)), 3) == 1
 
 
+@pytest.mark.parametrize(("name", "last_step"), [("base", 52_988), ("large", 49_552)])
+def test_steps_of_the_context_stage_are_those_of_the_published_checkpoints(name, last_step):
+    """Their files are called ep0-ba52988-rank0.pt and ep0-ba49552-rank0.pt; rows are not quite full."""
+    context = plan(read_recipe([name])).stages[-2]
+    assert context.steps == pytest.approx(last_step, rel=3e-4)
+
+
 def test_what_a_stage_does_not_say_comes_from_the_optimizer_and_the_stage_before():
     planned = plan(read_recipe(["base", "ettin-decay"]))
     pretrain, context, decay = planned.stages
