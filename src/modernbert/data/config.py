@@ -5,6 +5,7 @@ from pathlib import Path
 
 from modernbert.core.errors import ConfigError
 from modernbert.core.quantities import Tokens
+from modernbert.data.scripts import SCRIPTS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,3 +109,55 @@ class Data:
             raise ConfigError(
                 f"num_workers is 0 or more and most_epochs above 0: found {self.num_workers}, {self.most_epochs}"
             )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Filters:
+    """Which documents stay, in the order they are asked. All that is left out is left out as a whole, and reported."""
+
+    at_least: int = 1
+    """Characters of a document, white space at both ends not counted."""
+    at_most: int | None = None
+    """Characters of a document; absent: no limit. Long ones are no harm, they are read in pieces."""
+    least_letters: float = 0.0
+    """Share of letters and marks among all that is not white space. Prose has 0.95, code 0.7, tables of numbers 0.2."""
+    most_repeated: float = 1.0
+    """Share of lines, empty ones not counted, that are the same as one before; Gopher (arXiv 2112.11446, A.1) has 0.3."""
+    word_length: tuple[float, float] | None = None
+    """Least and most characters of a word, on average; Gopher has 3 and 10. Not asked of scripts without spaces; absent: any."""
+    scripts: tuple[str, ...] = ()
+    """Unicode scripts such as Latin, Cyrillic, Han; none: any."""
+    script_share: float = 0.8
+    """Share of letters that are of these scripts, together."""
+    exact_duplicates: bool = True
+    """Leave out what came before, white space and Unicode's spellings of the same character apart. 110 bytes a document."""
+    test_sets: tuple[str, ...] = ()
+    """Files whose text must not be trained on, in any format that is read."""
+    test_field: str = "text"
+    """Key or column of the text in these."""
+    overlap: int = 13
+    """Words in a row, in common with a test set, that give a document away; in scripts without spaces, characters."""
+    near_duplicates: float | None = None
+    """Leave out what shares this share of its runs of five words with one before (Jaccard), such as 0.8. 3 kB a document."""
+    seed: int = 17
+    """Of the sketches that near duplicates are found by."""
+
+    def __post_init__(self) -> None:
+        if self.at_least < 0 or (self.at_most is not None and self.at_most < max(1, self.at_least)):
+            raise ConfigError(
+                f"at_least is {self.at_least} and at_most {self.at_most}: no document is left; expected 0 or more, and"
+                " at_most not below at_least"
+            )
+        for name in ("least_letters", "most_repeated", "script_share", "near_duplicates"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise ConfigError(f"{name} is {share}, expected a share from 0 to 1")
+        if self.near_duplicates is not None and self.near_duplicates < 0.3:
+            raise ConfigError(f"near_duplicates is {self.near_duplicates}, expected 0.3 or more: less is no likeness")
+        if self.word_length is not None and not 0 <= self.word_length[0] <= self.word_length[1]:
+            raise ConfigError(f"word_length is {self.word_length}, expected the least and the most, such as [3, 10]")
+        for script in self.scripts:
+            if script not in SCRIPTS:
+                raise ConfigError(f"scripts: found {script!r}, expected one of {', '.join(SCRIPTS)}")
+        if self.overlap < 1:
+            raise ConfigError(f"overlap is {self.overlap}, expected 1 word or more; GPT-3's is 13")
