@@ -1,4 +1,9 @@
-"""Every block that the README and docs/ show is run, in order, where a demonstration has been."""
+"""Every block that the README and docs/ show is run, page by page and in order, where a demonstration has been.
+
+bash and python blocks are run. A yaml block is read strictly, over a recipe; where its first line is a comment with
+a name, such as `# mine.yaml`, it is also written to that file for the blocks behind it. A text block is only looked at
+by people: what needs several GPUs, or a network.
+"""
 
 import os
 import re
@@ -6,9 +11,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
+from modernbert.train.recipes import read_recipe
 from support.demonstration import demonstration
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -16,47 +23,71 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CON
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+class Block(NamedTuple):
+    line: int
+    language: str
+    code: str
+
+
 @pytest.fixture
 def home(tmp_path):
-    """A folder that looks as it does after `make demo`."""
+    """A folder that looks as it does after `make demo`, with `modernbert` in its bin/."""
     shutil.copytree(demonstration()[0], tmp_path / "runs" / "demo")
+    command = tmp_path / "bin" / "modernbert"
+    command.parent.mkdir()
+    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m modernbert.cli.main "$@"\n')
+    command.chmod(0o755)
     return tmp_path
 
 
-def _blocks():
-    for page in PAGES:
-        for number, (language, code) in enumerate(BLOCK.findall(page.read_text(encoding="utf-8"))):
-            yield pytest.param(language, code, id=f"{page.relative_to(ROOT)}:{number}:{language}")
+def _blocks(page):
+    text = page.read_text(encoding="utf-8")
+    return [Block(text.count("\n", 0, found.start()) + 1, *found.groups()) for found in BLOCK.finditer(text)]
 
 
-@pytest.mark.parametrize(("language", "code"), list(_blocks()))
-def test_the_block_runs(language, code, home):
-    assert language in ("bash", "python"), "say what a block is, so that it can be run"
-    if language == "python":
-        _check(subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True))
-        return
-    bin_folder = home / "bin"
-    bin_folder.mkdir()
-    command = bin_folder / "modernbert"
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m modernbert.cli.main "$@"\n')
-    command.chmod(0o755)
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, id=str(page.relative_to(ROOT))) for page in PAGES if _blocks(page)]
+)
+def test_the_blocks_of_a_page_run_in_order(page, home):
+    for block in _blocks(page):
+        where = f"{page.relative_to(ROOT)}:{block.line}"
+        assert block.language in RUNNERS, f"{where}: say what a block is, so that it can be run: {', '.join(RUNNERS)}"
+        RUNNERS[block.language](block.code, home, where)
+
+
+def _run_python(code, home, where):
+    _check([sys.executable, "-c", code], home, where)
+
+
+def _run_bash(code, home, where):
+    env = os.environ | {"PATH": f"{home / 'bin'}:{os.environ['PATH']}"}
     for line in filter(None, (line.split("  #")[0].strip() for line in code.splitlines())):
         if line.startswith("make "):
             # The suite cannot run itself; make must know the verb, and what it calls is tested here and in system/.
-            _check(subprocess.run([*line.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True))
+            _check([*line.split(), "--dry-run"], ROOT, where)
         elif line != "source .venv/bin/activate":
-            env = os.environ | {"PATH": f"{bin_folder}:{os.environ['PATH']}"}
-            _check(subprocess.run(["bash", "-ec", line], cwd=home, env=env, capture_output=True, text=True))
+            _check(["bash", "-ec", line], home, where, env=env)
 
 
-def _check(done):
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+def _read_yaml(code, home, where):
+    named = re.match(r"# ([\w-]+\.yaml)\n", code)
+    path = home / (named[1] if named else "block.yaml")
+    path.write_text(code, encoding="utf-8")
+    assert read_recipe(["base", path]) != read_recipe(["base"]), f"{where}: changes nothing"
+
+
+def _check(words, home, where, env=None):
+    done = subprocess.run(words, cwd=home, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, f"{where}: {words[-1]}\n{done.stdout}\n{done.stderr}"
+
+
+RUNNERS = {"bash": _run_bash, "python": _run_python, "yaml": _read_yaml, "text": lambda code, home, where: None}
 
 
 def test_python_blocks_print_what_their_readers_expect(home):
-    blocks = [code for language, code in BLOCK.findall((ROOT / "README.md").read_text()) if language == "python"]
+    blocks = [block.code for block in _blocks(ROOT / "README.md") if block.language == "python"]
     first, second = (
-        subprocess.run([sys.executable, "-c", b], cwd=home, capture_output=True, text=True) for b in blocks
+        subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True) for code in blocks
     )
     assert re.match(r"\[\[ *-?[\d.e-]+ +-?[\d.e-]+ *\]\]", first.stdout)
     assert "Guess(" in first.stdout
