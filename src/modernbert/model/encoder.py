@@ -6,11 +6,14 @@ and every linear layer is *called*, so LoRA, quantised and hooked layers keep wo
 Shapes:  T tokens in the packed stream   D width   H heads   K head size   F gate width
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import Protocol, cast
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from modernbert.model.config import Kind, ModelConfig
 from modernbert.model.hf_config import from_object
@@ -40,11 +43,31 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
         "full_attention": Window.full(),
         "sliding_attention": Window.both(config.window_reach),
     }
+    run = _recomputed if _is_on(modules, "gradient_checkpointing") and modules.training else _layer
+    feed_forward = _fused_feed_forward() if _is_on(modules, "fuses_feed_forward") else _feed_forward
     x_TD = encoder.embeddings.drop(encoder.embeddings.norm(encoder.embeddings.tok_embeddings(packed.ids)))
     for layer, kind in zip(encoder.layers, config.layer_kinds, strict=True):
-        x_TD = x_TD + _attention(layer, x_TD, config, packed, ropes[kind], windows[kind], backend)
-        x_TD = x_TD + _feed_forward(layer, x_TD, config)
+        x_TD = run(layer, x_TD, config, packed, ropes[kind], windows[kind], backend, feed_forward)
     return encoder.final_norm(x_TD)
+
+
+def _layer(
+    layer: "Layer",
+    x_TD: Tensor,
+    config: ModelConfig,
+    packed: Packed,
+    rope: Rope,
+    window: Window,
+    backend: Backend,
+    feed_forward: "FeedForwardStep",
+) -> Tensor:
+    x_TD = x_TD + _attention(layer, x_TD, config, packed, rope, window, backend)
+    return x_TD + feed_forward(layer, x_TD, config)
+
+
+def _recomputed(layer: "Layer", *arguments: object) -> Tensor:
+    """Keep the layer's input only, and compute the rest again in the backward pass."""
+    return cast(Tensor, checkpoint(_layer, layer, *arguments, use_reentrant=False))
 
 
 def _attention(
@@ -65,12 +88,26 @@ def _feed_forward(layer: "Layer", x_TD: Tensor, config: ModelConfig) -> Tensor:
     return layer.mlp.Wo(layer.mlp.drop(gate_TF))
 
 
+@cache
+def _fused_feed_forward() -> "FeedForwardStep":
+    """Norm, gate and activation in one pass over memory; one compilation serves all layers and all lengths."""
+    return torch.compile(_feed_forward, dynamic=True)
+
+
+def _is_on(modules: nn.Module, switch: str) -> bool:
+    return getattr(modules, switch, False) is True  # a stock module may lack it
+
+
 class Encoder(nn.Module):
     """Embeddings, layers and final norm; attribute names are the checkpoint's, so loading is identity."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.gradient_checkpointing = False
+        """Whether training keeps only each layer's input and computes the rest twice; the name is transformers'."""
+        self.fuses_feed_forward = False
+        """Whether the feed-forward runs through torch.compile."""
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config, is_first=i == 0) for i in range(config.num_hidden_layers))
         self.final_norm = layer_norm(config)
@@ -119,6 +156,9 @@ class FeedForward(nn.Module):
         self.Wi = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=config.mlp_bias)
         self.drop = nn.Dropout(config.mlp_dropout)
         self.Wo = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.mlp_bias)
+
+
+FeedForwardStep = Callable[["Layer", Tensor, ModelConfig], Tensor]
 
 
 class EncoderModules(Protocol):

@@ -44,8 +44,20 @@ class MaskedLM(nn.Module):
     ) -> Prediction:
         """Cross-entropy where `labels` is not -100; only those tokens pass the head, and never all logits at once."""
         at_M = (labels != IGNORE).nonzero().squeeze(1)
-        hidden_MD = self.head(self.model(packed, backend=backend)[at_M])
-        return masked_cross_entropy(hidden_MD, labels[at_M], self.decoder.weight, self.decoder.bias, z_loss=z_loss)
+        return self.loss_at(packed, at_M, labels[at_M], z_loss=z_loss, backend=backend)
+
+    def loss_at(
+        self,
+        packed: Packed,
+        at: Int[Tensor, "M"],
+        targets: Int[Tensor, "M"],
+        *,
+        z_loss: float = 0.0,
+        backend: Backend = "auto",
+    ) -> Prediction:
+        """The same with the places already known: finding them on a GPU would wait for it."""
+        hidden_MD = self.head(self.model(packed, backend=backend)[at])
+        return masked_cross_entropy(hidden_MD, targets, self.decoder.weight, self.decoder.bias, z_loss=z_loss)
 
 
 class Classifier(nn.Module):

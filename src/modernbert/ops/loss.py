@@ -29,8 +29,13 @@ class Prediction:
     """Summed cross-entropy (plus z-loss) in nats, float32 or float64; carries the gradient."""
     num_predicted: int
     """M."""
-    num_correct: int
-    """How many of them the largest logit got right."""
+    correct: Int[Tensor, ""]
+    """How many of them the largest logit got right; on the device, for asking waits for it."""
+
+    @property
+    def num_correct(self) -> int:
+        """`correct` as a plain number."""
+        return int(self.correct)
 
     @property
     def loss(self) -> Float[Tensor, ""]:
@@ -54,12 +59,17 @@ def masked_cross_entropy(
     Raises:
         ValueError: a target is not in the vocabulary.
     """
-    if targets.numel() and (int(targets.min()) < 0 or int(targets.max()) >= weight.shape[0]):
+    # On a GPU looking would wait for the device; there the kernel's own check stops.
+    if (
+        targets.device.type == "cpu"
+        and targets.numel()
+        and not 0 <= int(targets.min()) <= int(targets.max()) < weight.shape[0]
+    ):
         worst = int(targets.min()) if int(targets.min()) < 0 else int(targets.max())
         raise ValueError(f"target {worst} is outside the vocabulary of {weight.shape[0]}: drop ignored tokens first")
     parts = hidden, targets, weight, bias, z_loss, torch.is_grad_enabled()
-    loss_sum, num_correct = _ChunkedLoss.apply(*parts)  # type: ignore[misc]
-    return Prediction(loss_sum=loss_sum, num_predicted=targets.numel(), num_correct=int(num_correct))
+    loss_sum, correct = _ChunkedLoss.apply(*parts)  # type: ignore[misc]
+    return Prediction(loss_sum=loss_sum, num_predicted=targets.numel(), correct=correct)
 
 
 class _ChunkedLoss(torch.autograd.Function):
