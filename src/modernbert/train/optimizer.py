@@ -90,8 +90,8 @@ def _muon_groups(named: list[tuple[str, nn.Parameter]], settings: Muon) -> list[
 
 
 def _matrices_in(name: str) -> int:
-    *path, module, kind = name.split(".")
-    return _MATRICES.get(module, 0) if "layers" in path and kind == "weight" else 0
+    path = name.split(".")
+    return _MATRICES.get(path[-2], 0) if "layers" in path and path[-1] == "weight" else 0
 
 
 def _begin_history(optimizer: Optimizer) -> None:
