@@ -43,7 +43,7 @@ def test_steps_of_a_constant_batch():
 
 @pytest.mark.parametrize(("name", "last_step"), [("base", 52_988), ("large", 49_552)])
 def test_steps_of_the_context_stage_are_those_of_the_published_checkpoints(name, last_step):
-    """Their files are called ep0-ba52988-rank0.pt and ep0-ba49552-rank0.pt; rows are not quite full."""
+    """Their files are named after these batches; rows are not quite full, so there were a few more."""
     context = plan(read_recipe([name])).stages[-2]
     assert context.steps == pytest.approx(last_step, rel=3e-4)
 
