@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import UInt
 
 from modernbert.core.errors import require
-from modernbert.data.shingles import runs
+from modernbert.data.shingles import as_one, runs
 
 WORDS = 5
 """Words in a row; a shorter document is one run."""
@@ -56,7 +56,7 @@ class NearDuplicates:
         """One number for each band; equal only when the band and all its numbers are."""
         bands = sketch.astype(np.uint64).reshape(-1, self._rows)
         numbered = np.column_stack([np.arange(len(bands), dtype=np.uint64), bands])
-        return [int(runs(row, len(row))[0]) for row in numbered]
+        return as_one(numbered).tolist()
 
     def _with(self, band: int) -> list[int]:
         members = self._members.get(band, [])

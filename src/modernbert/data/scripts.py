@@ -22,7 +22,7 @@ SCRIPTS: Mapping[str, str] = {
 WITHOUT_SPACES = frozenset({"Han", "Hiragana", "Katakana", "Bopomofo", "Thai", "Lao", "Khmer", "Myanmar"})
 """Scripts that do not part words by spaces: rules about words mean nothing there, and characters stand for words."""
 
-_BY_FIRST_WORD = {word: script for script, word in SCRIPTS.items()}
+_BY_FIRST_WORD = {word: script for script, word in SCRIPTS.items()} | {"HENTAIGANA": "Hiragana", "IDEOGRAPHIC": "Han"}
 _WIDTHS = ("FULLWIDTH", "HALFWIDTH")
 
 

@@ -44,12 +44,16 @@ def runs(words_W: UInt[np.ndarray, "W"], n: int) -> UInt[np.ndarray, "runs"]:
     >>> len(runs(words("to be or not to be"), 2))
     5
     """
-    num_runs = len(words_W) - n + 1
-    if num_runs < 1:
+    if len(words_W) < n:
         return np.zeros(0, np.uint64)
-    total = np.zeros(num_runs, np.uint64)
-    for place, power in enumerate(_powers(_BASE, n)[:n]):
-        total += words_W[place : place + num_runs] * power
+    return as_one(np.lib.stride_tricks.sliding_window_view(words_W, n))
+
+
+def as_one(rows: UInt[np.ndarray, "rows n"]) -> UInt[np.ndarray, "rows"]:
+    """One number for each row, equal when all numbers of the row are, in order."""
+    total = np.zeros(len(rows), np.uint64)
+    for column, power in zip(rows.T, _powers(_BASE, rows.shape[1]), strict=False):
+        total += column * power
     return _mixed(total)
 
 
