@@ -1,15 +1,41 @@
-"""What lies in a model's folder beside its weights."""
+"""Which files a model's folder holds: weights, whole or in shards, and the tokenizer beside them."""
 
+import json
 import shutil
 from pathlib import Path
 
-from modernbert.core.errors import UserError
+from modernbert.core.errors import CheckpointError, UserError
 
 TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json",
     "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
 )  # fmt: skip
 """Every name under which either transformers generation keeps a tokenizer."""
+
+
+def weight_files(folder: Path) -> tuple[Path, ...]:
+    """model.safetensors, or the shards that its index names.
+
+    Raises:
+        CheckpointError: there are none, or one of them is missing.
+    """
+    index = folder / "model.safetensors.index.json"
+    names = ["model.safetensors"]
+    if index.exists():
+        try:
+            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+        except (ValueError, KeyError, AttributeError, TypeError):
+            raise CheckpointError(f"{index} does not list which file holds which tensor: fetch it again") from None
+    for name in names:
+        if not (folder / name).exists():
+            pickled = (folder / "pytorch_model.bin").exists()
+            way_out = (
+                "pytorch_model.bin is a pickle, which can run code when opened: convert it to safetensors first"
+                if pickled
+                else "fetch the folder again"
+            )
+            raise CheckpointError(f"{folder / name} is missing: {way_out}")
+    return tuple(folder / name for name in names)
 
 
 def copy_tokenizer(source: Path, target: Path) -> tuple[str, ...]:

@@ -17,6 +17,7 @@ from modernbert.core.files import write_atomically
 from modernbert.core.log import say
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.encoder import Encoder
+from modernbert.model.folder import weight_files
 from modernbert.model.heads import ARCHITECTURES, MaskedLM, Model
 from modernbert.model.hf_config import from_file, to_mapping
 from modernbert.model.hub import folder_of
@@ -127,25 +128,8 @@ def _read(folder: Path) -> dict[str, Tensor]:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    index = folder / "model.safetensors.index.json"
-    if index.exists():
-        try:
-            names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-        except (ValueError, KeyError, AttributeError, TypeError):
-            raise CheckpointError(f"{index} does not list which file holds which tensor: fetch it again") from None
-    else:
-        names = ["model.safetensors"]
     tensors: dict[str, Tensor] = {}
-    for name in names:
-        path = folder / name
-        if not path.exists():
-            pickled = (folder / "pytorch_model.bin").exists()
-            way_out = (
-                "pytorch_model.bin is a pickle, which can run code when opened: convert it to safetensors first"
-                if pickled
-                else "fetch the folder again"
-            )
-            raise CheckpointError(f"{path} is missing: {way_out}")
+    for path in weight_files(folder):
         try:
             tensors |= load_file(path)
         except (SafetensorError, OSError, ValueError) as error:
