@@ -137,6 +137,8 @@ class Filters:
     """Key or column of the text in these."""
     overlap: int = 13
     """Words in a row, in common with a test set, that give a document away; in scripts without spaces, characters."""
+    languages: tuple[str, ...] = ()
+    """Languages as ISO 639 writes them, such as en, de; none: any. Told from the first 2,000 characters."""
     near_duplicates: float | None = None
     """Leave out what shares this share of its runs of five words with one before (Jaccard), such as 0.8. 3 kB a document."""
     seed: int = 17

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import numpy as np
 from jaxtyping import UInt
 
-from modernbert.data.shingles import runs, words
+from modernbert.data.shingles import runs, runs_of_each, words
 
 SHORTEST = 8
 """Words. A test document with fewer (a label, a name) is found only where it is a whole training document."""
@@ -42,8 +42,7 @@ class TestSets:
         size = len(words_W)
         if 0 < size < SHORTEST and (number := self._whole.get((size, int(runs(words_W, size)[0])))) is not None:
             return self._names[number]
-        for size, (known, owners) in self._runs.items():
-            asked = runs(words_W, size)
+        for asked, (known, owners) in zip(runs_of_each(words_W, list(self._runs)), self._runs.values(), strict=True):
             places = np.searchsorted(known, asked)
             is_known = known[np.minimum(places, len(known) - 1)] == asked
             if is_known.any():

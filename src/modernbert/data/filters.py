@@ -14,6 +14,7 @@ from hashlib import blake2b
 
 from modernbert.data.config import Filters
 from modernbert.data.decontamination import TestSets
+from modernbert.data.languages import identifier
 from modernbert.data.near_duplicates import NearDuplicates
 from modernbert.data.scripts import WITHOUT_SPACES, count_scripts
 from modernbert.data.shingles import words
@@ -29,8 +30,8 @@ def keep(
         documents: Read once, one at a time.
         filters: The rules. Test sets are read before the first document.
         dropped: Told of each document that does not pass, and why: `"near duplicate: of news-17"`. What comes before the
-            colon is one of `length`, `letters`, `repeated lines`, `word length`, `script`, `exact duplicate`, `test set`
-            and `near duplicate`.
+            colon is one of `length`, `letters`, `repeated lines`, `word length`, `script`, `exact duplicate`, `test set`,
+            `language` and `near duplicate`.
 
     Raises:
         UserError: a test set cannot be read.
@@ -94,6 +95,8 @@ def _rules(filters: Filters) -> list[Rule]:
         rules.append(_exact_duplicate())
     if filters.test_sets:
         rules.append(_test_set(filters))
+    if filters.languages:
+        rules.append(_language(filters.languages))
     if filters.near_duplicates is not None:
         rules.append(_near_duplicate(filters.near_duplicates, filters.seed))
     return rules
@@ -161,6 +164,16 @@ def _exact_duplicate() -> Rule:
             return "exact duplicate: of one before"
         seen.add(digest)
         return None
+
+    return rule
+
+
+def _language(languages: tuple[str, ...]) -> Rule:
+    told = identifier(languages)
+
+    def rule(text: _Text) -> str | None:
+        found = told(text.text)
+        return None if found in languages else f"language: {found}, expected {' or '.join(languages)}"
 
     return rule
 

@@ -8,6 +8,7 @@ Shapes:  C characters of the text   W words
 """
 
 import unicodedata
+from collections.abc import Iterator, Sequence
 from functools import cache
 
 import numpy as np
@@ -44,17 +45,23 @@ def runs(words_W: UInt[np.ndarray, "W"], n: int) -> UInt[np.ndarray, "runs"]:
     >>> len(runs(words("to be or not to be"), 2))
     5
     """
-    if len(words_W) < n:
-        return np.zeros(0, np.uint64)
-    return as_one(np.lib.stride_tricks.sliding_window_view(words_W, n))
+    return next(runs_of_each(words_W, [n]))
+
+
+def runs_of_each(words_W: UInt[np.ndarray, "W"], sizes: Sequence[int]) -> Iterator[UInt[np.ndarray, "runs"]]:
+    """The runs of several sizes, which rise: each goes on from the one before."""
+    total, reached = np.zeros(len(words_W), np.uint64), 0
+    for size in sizes:
+        total = total[: max(0, len(words_W) - size + 1)].copy()
+        for place in range(reached, size) if len(total) else ():
+            total += words_W[place : place + len(total)] * _powers(_BASE, size)[place]
+        reached = size
+        yield _mixed(total)
 
 
 def as_one(rows: UInt[np.ndarray, "rows n"]) -> UInt[np.ndarray, "rows"]:
     """One number for each row, equal when all numbers of the row are, in order."""
-    total = np.zeros(len(rows), np.uint64)
-    for column, power in zip(rows.T, _powers(_BASE, rows.shape[1]), strict=False):
-        total += column * power
-    return _mixed(total)
+    return _mixed((rows * _powers(_BASE, rows.shape[1])[: rows.shape[1]]).sum(axis=1, dtype=np.uint64))
 
 
 def _edges(kinds_C: UInt[np.ndarray, "C"]) -> tuple[np.ndarray, np.ndarray]:

@@ -66,6 +66,11 @@ CASES = {
         ["caf\u00e9 noir", " cafe\u0301  noir\n", "Caf\u00e9 noir", "caf\u00e9noir"],
         {1: "exact duplicate: of one before"},
     ),
+    "language": (
+        {"languages": ("en", "zh")},
+        [PROSE, CHINESE, "Der Leuchtturm steht noch, und die Straße führt über die Dünen zum Hafen."],
+        {2: "language: de, expected en or zh"},
+    ),
     "near duplicate": (
         {"near_duplicates": 0.8},
         [PROSE * 3, "other", (PROSE * 3).upper()],
