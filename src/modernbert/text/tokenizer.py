@@ -5,6 +5,7 @@ leading space, and errors that name the text. Not a place for padding (`ops.pack
 How byte-level BPE works is told in `bpe.py`; how a vocabulary is made, in `train.py`.
 """
 
+import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,7 +65,8 @@ class Tokenizer:
 
     `[MASK]` takes the white space before it (`lstrip`): `"is [MASK]."` becomes `is`, `[MASK]`, `.`, because the token
     it stands for would have carried that space, like every `Ġword`. So `decode` gives `"is[MASK]."`.
-    A special token spelled out in a text (`"[SEP]"`) *is* that special token, as everywhere in this family.
+    A special token spelled out in a text (`"[SEP]"`) *is* that special token, as everywhere in this family, unless `encode`
+    is asked to take texts literally.
     """
 
     def __init__(self, fast: tokenizers.Tokenizer, roles: Mapping[str, str], longest: int | None) -> None:
@@ -102,6 +104,7 @@ class Tokenizer:
         longest: int | None = None,
         special: bool = True,
         offsets: bool = False,
+        literal: bool = False,
     ) -> Encoded:
         """Turn texts into ids, on all cores, with Python's lock released.
 
@@ -113,8 +116,10 @@ class Tokenizer:
             longest: Room in tokens, special ones included. What does not fit is cut from the end, and of a pair from
                 the longer text first (transformers' `longest_first`), and counted in `num_cut`. `None` cuts nothing:
                 the length stated in the tokenizer's files is what the model has seen, not a limit of the text.
-            special: Whether to add the special tokens around the texts. Those spelled out in a text always count.
+            special: Whether to add the special tokens around the texts. Those spelled out in a text are another matter.
             offsets: Whether to keep track of characters; takes longer.
+            literal: Whether special and unused tokens spelled out in a text are the characters that one sees: `"[SEP]"` is
+                `[`, `SEP`, `]`. For corpora, where they are about a tokenizer and not for one.
 
         Raises:
             UserError: something is not a string or not valid Unicode, a pair is missing, or `longest` leaves no room.
@@ -127,7 +132,8 @@ class Tokenizer:
         frame = self._frames[len(columns)] if special else [[]] * (len(columns) + 1)
         room = None if longest is None else _room(longest, frame)
 
-        run = self._fast.encode_batch if offsets else self._fast.encode_batch_fast
+        fast = self._literal if literal else self._fast
+        run = fast.encode_batch if offsets else fast.encode_batch_fast
         encoded = [run(column, add_special_tokens=False) for column in columns]
         ids, parts, num_cut, spans = [], [], [], []
         for row, encodings in enumerate(zip(*encoded, strict=True)):
@@ -191,6 +197,16 @@ class Tokenizer:
             )
         return token_id
 
+    @cached_property
+    def _literal(self) -> tokenizers.Tokenizer:
+        """A copy that finds no special or unused token in a text. Added tokens for runs of spaces still count."""
+        content = json.loads(self._fast.to_str())
+        for token in content["added_tokens"]:  # flagged and not removed: removing would move the ids of those after
+            token["special"] = token["special"] or token["id"] in self.special_ids or _is_unused(token["content"])
+        literal = tokenizers.Tokenizer.from_str(json.dumps(content))
+        literal.encode_special_tokens = True
+        return literal
+
     @property
     def cls_id(self) -> int:
         """The id of `[CLS]`, before every text."""
@@ -231,15 +247,22 @@ class Tokenizer:
     def num_unused(self) -> int:
         """How many `[unusedN]` tokens are free for a use of your own."""
         added = self._fast.get_added_tokens_decoder().values()
-        return sum(re.fullmatch(r"\[unused\d+\]", token.content) is not None for token in added)
+        return sum(_is_unused(token.content) for token in added)
 
     @property
     def longest(self) -> int | None:
         """The stated length of the model's input in tokens, special ones included; `None` where nobody stated one."""
         return self._longest
 
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in self.__dict__.items() if name != "_literal"}  # it would forget its flag
+
     def __repr__(self) -> str:
         return f"Tokenizer({self.vocab_size} tokens, longest {self.longest or 'not stated'})"
+
+
+def _is_unused(token: str) -> bool:
+    return re.fullmatch(r"\[unused\d+\]", token) is not None
 
 
 def _frame(fast: tokenizers.Tokenizer, num_texts: int) -> list[list[int]]:

@@ -1,5 +1,6 @@
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,8 +8,9 @@ import tokenizers
 from tokenizers.processors import TemplateProcessing
 
 from modernbert.core.errors import UnsupportedError, UserError
+from modernbert.text.bpe import PlainTokenizer
 from modernbert.text.tokenizer import Tokenizer
-from support.texts import LONG_WORD, NASTY, small_tokenizer, small_tokenizer_folder
+from support.texts import LONG_WORD, NASTY, hub_like_tokenizer, small_tokenizer, small_tokenizer_folder
 
 
 @pytest.fixture
@@ -55,6 +57,41 @@ def test_without_special_tokens_only_the_text_is_left(tokenizer):
 
 
 def test_special_tokens_spelled_out_in_a_text_count(tokenizer):
+    assert tokenizer.encode(["[SEP]"], special=False).ids == [[tokenizer.sep_id]]
+
+
+SPELLED_OUT = "a [SEP]b [MASK], [CLS][unused0] [unused12] [PAD]"
+
+
+def test_literally_no_token_that_a_text_spells_out_counts(tokenizer):
+    ids = tokenizer.encode([SPELLED_OUT], literal=True, special=False).ids[0]
+    assert tokenizer.decode(ids) == SPELLED_OUT
+    unused = {tokenizer.id(f"[unused{n}]") for n in range(tokenizer.num_unused)}
+    assert not set(ids) & (tokenizer.special_ids | unused)
+
+
+def test_literally_other_text_is_encoded_as_ever(tokenizer):
+    texts = [text for text in NASTY.values() if "[MASK]" not in text]
+    assert tokenizer.encode(texts, literal=True).ids == tokenizer.encode(texts).ids
+
+
+def test_literally_encoded_is_what_plain_bpe_makes_without_added_tokens():
+    plain = PlainTokenizer.load(small_tokenizer_folder())
+    ids = small_tokenizer().encode([SPELLED_OUT], literal=True, special=False).ids[0]
+    assert ids == replace(plain, added=[]).encode(SPELLED_OUT, special=False)
+
+
+def test_literally_runs_of_spaces_keep_their_tokens_and_ids():
+    tokenizer = hub_like_tokenizer()
+    text = "a" + " " * 24 + "[SEP]" + " " * 4 + "b"
+    ids = tokenizer.encode([text], literal=True).ids[0]
+    assert {tokenizer.id(" " * 24), tokenizer.id(" " * 4)} <= set(ids)
+    assert ids.count(tokenizer.sep_id) == 1
+
+
+def test_literal_encoding_travels_to_other_processes(tokenizer):
+    once = tokenizer.encode(["[SEP]"], literal=True).ids
+    assert pickle.loads(pickle.dumps(tokenizer)).encode(["[SEP]"], literal=True).ids == once
     assert tokenizer.encode(["[SEP]"], special=False).ids == [[tokenizer.sep_id]]
 
 
