@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import tyro
 
 if TYPE_CHECKING:
+    from modernbert.train.config import Recipe
     from modernbert.train.plan import Plan, StagePlan
     from modernbert.train.recipes import Shipped
 
@@ -84,7 +85,10 @@ class Copy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """Read recipes as `pretrain` would, and print what they amount to: steps, batches, rates, cost, warnings."""
+    """Read recipes as `pretrain` would, and print what they amount to: steps, batches, rates, cost, warnings.
+
+    Where the shards are there already, also the vocabulary and how often each source would be read.
+    """
 
     recipes: tyro.conf.Positional[tuple[str, ...]]
     """Names or files, laid over each other from left to right, then settings such as optim.lr=3e-4."""
@@ -92,17 +96,33 @@ class Check:
     """Print one JSON object."""
 
     def run(self) -> None:
-        """Read, plan, print; nothing is trained and no text is read."""
-        from modernbert.train.plan import plan
+        """Read, plan, print; nothing is trained."""
+        from modernbert.train.plan import has_data, plan
         from modernbert.train.recipes import read_recipe
 
-        planned = plan(read_recipe(self.recipes))
+        recipe = read_recipe(self.recipes)
+        vocab_size, epochs = _look_into(recipe) if has_data(recipe) else (None, {})
+        planned = plan(recipe, vocab_size=vocab_size)
         if self.json:
             totals = {"tokens": planned.tokens, "steps": planned.steps, "h100_hours": planned.h100_hours}
-            print(json.dumps(asdict(planned) | totals))
+            print(json.dumps(asdict(planned) | totals | {"epochs": epochs}))
             return
         for line in describe(planned):
             print(line)
+        for name, read in epochs.items():
+            print(f"{name} reads " + ", ".join(f"{source} {times:.2f} times" for source, times in read.items()))
+
+
+def _look_into(recipe: "Recipe") -> tuple[int, dict[str, dict[str, float]]]:
+    """The size of the shards' vocabulary, and by stage and source how often it would be read; refused as by `pretrain`."""
+    from modernbert.train.corpora import Corpora
+
+    corpora = Corpora.open(recipe)
+    epochs: dict[str, dict[str, float]] = {}
+    for name, stage in recipe.stages.items():
+        with corpora.loader(name, stage) as loader:
+            epochs[name] = loader.epochs(stage.tokens)
+    return corpora.vocabulary.size, epochs
 
 
 def describe(planned: "Plan") -> list[str]:

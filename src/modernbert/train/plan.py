@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
 
-from modernbert.data.config import Source
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.counts import num_parameters
 from modernbert.train.config import Batch, Fresh, Recipe, Stage
@@ -72,9 +71,10 @@ class Plan:
         return sum(stage.cost.h100_hours for stage in self.stages)
 
 
-def plan(recipe: Recipe) -> Plan:
-    """The figures of a recipe, and the warnings."""
+def plan(recipe: Recipe, *, vocab_size: int | None = None) -> Plan:
+    """The figures of a recipe, and the warnings; the vocabulary is the model's own where the shards' is not given."""
     config = SIZES[recipe.model] if isinstance(recipe.model, str) else recipe.model
+    config = config if vocab_size is None else replace(config, vocab_size=vocab_size, pad_token_id=None)
     thetas = config
     stages = []
     for name, stage in recipe.stages.items():
@@ -141,11 +141,6 @@ def _warnings(recipe: Recipe, stages: tuple[StagePlan, ...], config: ModelConfig
         yield f"start.path: {recipe.start.path} is not there; give a folder with --start.path=FOLDER"
     for before, stage in zip((None, *stages), stages, strict=False):
         where = f"stages.{stage.name}"
-        if stage.length > config.max_position_embeddings:
-            yield (
-                f"{where}: documents of {stage.length:,} tokens, but the model's config says"
-                f" {config.max_position_embeddings:,}: tools that open it will cut there"
-            )
         if stage.length > 4096 and stage.global_rope_theta <= 10_000:
             yield f"{where}: global_rope_theta is 10,000 for {stage.length:,} tokens; the paper has 160,000"
         if stage.first_batch < stage.room:
@@ -170,12 +165,22 @@ def _about_data(recipe: Recipe) -> Iterator[str]:
         )
     if not recipe.data.held_out:
         yield "no held-out text, so the loss on new text stays unknown: --data.held_out.NAME=FOLDER/held-out"
-    for name, source in _all_sources(recipe):
-        if not source.path.exists():
-            yield f"data.sources.{name}: {source.path} is not there; modernbert data tokenize writes such folders"
+    for name, path in _folders(recipe):
+        if not path.exists():
+            yield f"{name}: {path} is not there; modernbert data tokenize writes such folders"
 
 
-def _all_sources(recipe: Recipe) -> Iterator[tuple[str, Source]]:
-    yield from recipe.data.sources.items()
-    for stage in recipe.stages.values():
-        yield from (stage.sources or {}).items()
+def has_data(recipe: Recipe) -> bool:
+    """Whether every stage has text to read, and all folders are there to be looked into."""
+    folders = _folders(recipe)
+    return all(stage.sources or recipe.data.sources for stage in recipe.stages.values()) and all(
+        path.exists() for _, path in folders
+    )
+
+
+def _folders(recipe: Recipe) -> list[tuple[str, Path]]:
+    """Where the text is, by the place in the recipe that says so."""
+    found = [(f"data.sources.{name}", source.path) for name, source in recipe.data.sources.items()]
+    for stage, settings in recipe.stages.items():
+        found += [(f"stages.{stage}.sources.{name}", source.path) for name, source in (settings.sources or {}).items()]
+    return [*found, *((f"data.held_out.{name}", path) for name, path in recipe.data.held_out.items())]

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -8,7 +9,7 @@ from modernbert.core.quantities import Tokens
 from modernbert.model.config import SIZES
 from modernbert.model.counts import num_parameters
 from modernbert.train.config import Batch, Recipe
-from modernbert.train.plan import num_steps, plan
+from modernbert.train.plan import has_data, num_steps, plan
 from modernbert.train.recipes import read_recipe
 
 STAGE = {"tokens": "1M", "batch": {"size": 8192}}
@@ -85,9 +86,37 @@ def test_missing_data_is_said_with_the_flag_that_gives_it(tmp_path):
     assert _warned("no text for pretrain: give token shards with --data.sources.NAME.path=FOLDER")
     assert _warned("no held-out text")
     assert _warned("data.sources.web: nowhere is not there", data={"sources": {"web": {"path": "nowhere"}}})
+    assert _warned("data.held_out.web: nowhere is not there", data={"held_out": {"web": "nowhere"}})
+    assert _warned(
+        "stages.pretrain.sources.web: nowhere is not there",
+        stages={"pretrain": {"sources": {"web": {"path": "nowhere"}}}},
+    )
     own = {"pretrain": {"sources": {"web": {"path": str(tmp_path)}}}}
     assert not _warned("no text for", stages=own)
     assert not _warned("is not there", stages=own)
+
+
+def test_a_recipe_has_data_when_every_stage_has_folders_that_are_there(tmp_path):
+    here, nowhere = ({"web": {"path": str(path)}} for path in (tmp_path, tmp_path / "nowhere"))
+    stages = {"pretrain": STAGE, "decay": STAGE}
+    own = {"pretrain": STAGE | {"sources": here}, "decay": STAGE}
+
+    def has(**settings):
+        return has_data(read(Recipe, {"model": "nano", "stages": stages}, settings))
+
+    assert has(data={"sources": here})
+    assert not has(data={"sources": nowhere})
+    assert not has(stages=own)
+    assert has(stages=own | {"decay": STAGE | {"sources": here}})
+    assert not has(data={"sources": here, "held_out": {"web": str(tmp_path / "nowhere")}})
+
+
+def test_the_vocabulary_of_the_shards_counts():
+    recipe = read_recipe(["nano-cpu"])
+    small, usual = plan(recipe, vocab_size=2048), plan(recipe)
+    assert small.num_parameters == num_parameters(replace(SIZES["nano"], vocab_size=2048, pad_token_id=None))
+    assert small.num_parameters < usual.num_parameters
+    assert small.stages[0].cost.flops < usual.stages[0].cost.flops
 
 
 def test_a_start_that_is_not_there_is_said():
@@ -98,7 +127,6 @@ def test_a_start_that_is_not_there_is_said():
 def test_settings_that_rarely_can_be_meant_are_said():
     long = {"rows": {"length": 8192}, "global_rope_theta": 10_000}
     assert _warned("global_rope_theta is 10,000 for 8,192 tokens", stages={"pretrain": long})
-    assert _warned("but the model's config says 1,024", stages={"pretrain": long})
     assert _warned("less than a row (8,192)", stages={"pretrain": {"batch": {"size": 4096}}})
     assert _warned("vocab_size 1,000 is not a multiple of 64", model={"vocab_size": 1000, "pad_token_id": None})
     assert _warned("ends at its peak learning rate")
