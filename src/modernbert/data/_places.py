@@ -101,8 +101,7 @@ def _far(path: str) -> Iterator[Place]:
 
 
 def _walk(folder: str) -> Iterator[str]:
-    for parent, folders, names in os.walk(folder):
-        folders.sort()
+    for parent, _, names in os.walk(folder):
         yield from (os.path.join(parent, name) for name in names)
 
 

@@ -53,10 +53,8 @@ class NearDuplicates:
         return np.array(matrix.to_rows()[0], np.uint32)
 
     def _bands(self, sketch: np.ndarray) -> list[int]:
-        """One number for each band; equal only when the band and all its numbers are."""
-        bands = sketch.astype(np.uint64).reshape(-1, self._rows)
-        numbered = np.column_stack([np.arange(len(bands), dtype=np.uint64), bands])
-        return as_one(numbered).tolist()
+        """One number for each band, equal when all its numbers are. That two different bands are equal is rarer than rare."""
+        return as_one(sketch.astype(np.uint64).reshape(-1, self._rows)).tolist()
 
     def _with(self, band: int) -> list[int]:
         members = self._members.get(band, [])

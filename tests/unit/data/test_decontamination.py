@@ -36,6 +36,17 @@ def test_a_test_document_of_eight_to_twelve_words_is_found_as_a_whole():
     assert find([("short", short)], "she read the same seven labels again") is None
 
 
+def test_test_documents_of_all_lengths_are_found_in_any_order():
+    short = "she read the same seven labels again tonight"
+    tests = [("long", TEST), ("short", short), ("label", "a good ship")]
+    for known in (tests, tests[::-1]):
+        assert [find(known, text) for text in (TEST, f"then {short} again", "A good ship")] == [
+            "long",
+            "short",
+            "label",
+        ]
+
+
 def test_a_shorter_one_only_where_it_is_all_there_is():
     assert find([("label", "a good ship")], "A good ship.") == "label"
     assert find([("label", "a good ship")], "It was a good ship.") is None

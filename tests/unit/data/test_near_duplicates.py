@@ -72,6 +72,16 @@ def test_of_two_near_documents_the_earlier_is_named():
     assert find(index, "middle", middle) == "first"
 
 
+def test_a_document_is_found_though_many_others_share_parts_of_its_sketch():
+    rng = np.random.default_rng(6)
+    first = made_up(rng, 400)
+    index = NearDuplicates(0.8)
+    find(index, "first", first)
+    for number in range(100):
+        find(index, f"half {number}", copy_of(first, rng, 0.06))
+    assert find(index, "again", first) == "first"
+
+
 def test_capitals_punctuation_and_white_space_do_not_count():
     index = NearDuplicates(0.9)
     assert index.find("plain", words("the bell rang for nine hours in the fog")) is None

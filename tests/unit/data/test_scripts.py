@@ -30,7 +30,7 @@ def test_scripts_without_spaces_are_known():
 
 
 def test_digits_signs_and_shared_marks_are_of_no_script():
-    assert [script_of(c) for c in "7 .\n\u0301\ud800Ａｱ"] == [None] * 6 + ["Latin", "Katakana"]
+    assert [script_of(c) for c in "7 .\n\u0301\ud800Ａｱー"] == [None] * 6 + ["Latin", "Katakana", "Katakana"]
 
 
 def test_letters_and_marks_are_counted_and_nothing_else():

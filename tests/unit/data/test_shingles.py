@@ -5,7 +5,7 @@ import unicodedata
 import numpy as np
 import pytest
 
-from modernbert.data.shingles import as_one, runs, words
+from modernbert.data.shingles import as_one, runs, runs_of_each, words
 from support.slow_words import UNALIKE, slow_words
 from support.texts import CORPUS, NASTY
 
@@ -40,6 +40,13 @@ def test_runs_are_equal_where_all_their_words_are(n):
     found = runs(numbers, n).tolist()
     assert len(found) == len(expected)
     assert len(set(found)) == len(set(expected)) == len(set(zip(found, expected, strict=True)))
+
+
+def test_runs_of_several_sizes_are_those_of_each():
+    numbers = words(CORPUS)
+    for few in (numbers, numbers[:6], numbers[:0]):
+        together = [found.tolist() for found in runs_of_each(few, [2, 5, 8, 13])]
+        assert together == [runs(few, n).tolist() for n in (2, 5, 8, 13)]
 
 
 def test_order_counts_in_a_run():

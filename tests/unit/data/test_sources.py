@@ -56,6 +56,12 @@ def test_json_lines_give_text_id_and_place(tmp_path, suffix):
     ]
 
 
+@pytest.mark.parametrize("name", ["null", "true", '""', "[1]", "1.5"])
+def test_an_id_that_names_nothing_gives_way_to_the_place(tmp_path, name):
+    path = write(tmp_path / "a.jsonl", f'{{"text": "one", "id": {name}}}'.encode())
+    assert next(read_documents([path])).id == f"{path}:1"
+
+
 @pytest.mark.parametrize("pack", PACK)
 def test_packed_files_read_as_unpacked_ones(tmp_path, pack):
     texts = [f"{i} " * 50 for i in range(2000)]
