@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -74,28 +73,31 @@ def average(models: Sequence[str | Path], out: Path, method: Mean | Ties = Mean(
 
 
 class _Stored:
-    """A folder's tensors, read one by one when asked for."""
+    """A folder's tensors, read one by one when asked for; a file stays mapped into memory only as long as that takes."""
 
     def __init__(self, folder: Path) -> None:
         from safetensors import SafetensorError, safe_open
 
         self.folder = folder
         self.config, self.architecture = from_file(folder / "config.json")
-        self._files: dict[str, Any] = {}
+        self.forms: dict[str, str] = {}
+        self._paths: dict[str, Path] = {}
         for path in weight_files(folder):
             try:
-                file = safe_open(path, framework="pt")
+                with safe_open(path, framework="pt") as file:
+                    for name in file.keys():  # noqa: SIM118  (no mapping)
+                        part = file.get_slice(name)
+                        self.forms[name] = f"{part.get_dtype()} of shape {tuple(part.get_shape())}"
+                        self._paths[name] = path
             except (SafetensorError, OSError) as error:
                 raise CheckpointError(f"{path} is damaged ({error}): fetch or write it again") from None
-            self._files |= dict.fromkeys(file.keys(), file)
-        self.names = tuple(sorted(self._files))
+        self.names = tuple(sorted(self.forms))
 
     def read(self, name: str) -> Tensor:
-        return self._files[name].get_tensor(name)
+        from safetensors import safe_open
 
-    def form(self, name: str) -> str:
-        part = self._files[name].get_slice(name)
-        return f"{part.get_dtype()} of shape {tuple(part.get_shape())}"
+        with safe_open(self._paths[name], framework="pt") as file:
+            return file.get_tensor(name)
 
 
 def _mean(stored: Sequence[_Stored], method: Mean) -> Iterator[tuple[str, Tensor]]:
@@ -193,7 +195,7 @@ def _check_alike(first: _Stored, other: _Stored) -> None:
     if strangers := set(first.names) ^ set(other.names):
         raise CheckpointError(f"{between}: only one of them has {min(strangers)}: average models of one kind")
     for name in first.names:
-        if first.form(name) != other.form(name):
+        if first.forms[name] != other.forms[name]:
             raise CheckpointError(
-                f"{between}: {name} is {first.form(name)} and {other.form(name)}, expected the same: write both alike"
+                f"{between}: {name} is {first.forms[name]} and {other.forms[name]}, expected the same: write both alike"
             )
