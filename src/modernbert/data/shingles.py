@@ -2,7 +2,7 @@
 
 A word is a run of letters, marks and digits, small letters or not; in a script without spaces every character is a word.
 Equal words have equal numbers on every machine, different ones different numbers (but for a chance of 2**-64, as no
-adversary is at work here). All in numpy, 20 times faster than joining strings.
+adversary is at work here). All in numpy, four times faster than joining and hashing strings.
 
 Shapes:  C characters of the text   W words
 """
