@@ -101,28 +101,22 @@ class Check:
         from modernbert.train.recipes import read_recipe
 
         recipe = read_recipe(self.recipes)
-        vocab_size, epochs = _look_into(recipe) if has_data(recipe) else (None, {})
+        vocab_size, reads = _look_into(recipe) if has_data(recipe) else (None, [])
         planned = plan(recipe, vocab_size=vocab_size)
         if self.json:
             totals = {"tokens": planned.tokens, "steps": planned.steps, "h100_hours": planned.h100_hours}
-            print(json.dumps(asdict(planned) | totals | {"epochs": epochs}))
+            print(json.dumps(asdict(planned) | totals | {"reads": reads}))
             return
-        for line in describe(planned):
+        for line in [*describe(planned), *reads]:
             print(line)
-        for name, read in epochs.items():
-            print(f"{name} reads " + ", ".join(f"{source} {times:.2f} times" for source, times in read.items()))
 
 
-def _look_into(recipe: "Recipe") -> tuple[int, dict[str, dict[str, float]]]:
-    """The size of the shards' vocabulary, and by stage and source how often it would be read; refused as by `pretrain`."""
+def _look_into(recipe: "Recipe") -> tuple[int, list[str]]:
+    """The size of the shards' vocabulary, and what each stage would read; refused as `pretrain` would refuse it."""
     from modernbert.train.corpora import Corpora
 
     corpora = Corpora.open(recipe)
-    epochs: dict[str, dict[str, float]] = {}
-    for name, stage in recipe.stages.items():
-        with corpora.loader(name, stage) as loader:
-            epochs[name] = loader.epochs(stage.tokens)
-    return corpora.vocabulary.size, epochs
+    return corpora.vocabulary.size, corpora.lines()
 
 
 def describe(planned: "Plan") -> list[str]:
