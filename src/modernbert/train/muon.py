@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.distributed.tensor import DTensor, distribute_tensor
 from torch.optim.optimizer import Optimizer
 
+from modernbert.model.precision import best_precision
 from modernbert.train.stable_adamw import local, stable_adamw_
 
 _ROUNDS = 5
@@ -60,7 +61,7 @@ def muon_(group: dict[str, Any], state: dict[Tensor, Any]) -> None:
         own["momentum_buffer"].lerp_(parameter.grad, 1 - momentum)
         ahead = torch.lerp(parameter.grad, own["momentum_buffer"], momentum)  # Nesterov's
         whole = ahead.full_tensor() if isinstance(ahead, DTensor) else ahead
-        step_PRC = orthogonalize(whole.unflatten(0, (group["matrices"], -1)))
+        step_PRC = orthogonalize(whole.unflatten(0, (group["matrices"], -1)), best_precision(whole.device).dtype)
         step = step_PRC.flatten(0, 1).to(parameter.dtype)
         if isinstance(parameter, DTensor):  # every device has the whole: each takes its shard, and nothing is sent
             step = distribute_tensor(step, parameter.device_mesh, parameter.placements, src_data_rank=None)
@@ -70,18 +71,18 @@ def muon_(group: dict[str, Any], state: dict[Tensor, Any]) -> None:
         weight.add_(local(step), alpha=-group["lr"] * scale)
 
 
-def orthogonalize(matrices: Tensor) -> Tensor:
-    """U V^T of each matrix [P, R, C] = U S V^T, nearly: singular values come out between 0.7 and 1.2, in bfloat16.
+def orthogonalize(matrices: Tensor, dtype: torch.dtype = torch.bfloat16) -> Tensor:
+    """U V^T of each matrix [P, R, C] = U S V^T, nearly: singular values come out between 0.7 and 1.2, in this dtype.
 
     Five rounds of Newton-Schulz need products only; those of zero stay zero.
     """
     a, b, c = _QUINTIC
     x_PRC = matrices / torch.linalg.matrix_norm(matrices, keepdim=True).clamp(min=_TINY)
-    x_PRC = x_PRC.bfloat16()
+    x_PRC = x_PRC.to(dtype)
     is_tall = x_PRC.shape[1] > x_PRC.shape[2]
     if is_tall:
         x_PRC = x_PRC.mT
     for _ in range(_ROUNDS):
         gram_PRR = x_PRC @ x_PRC.mT
-        x_PRC = a * x_PRC + (b * gram_PRR + c * gram_PRR @ gram_PRR) @ x_PRC
+        x_PRC = torch.baddbmm(x_PRC, torch.baddbmm(gram_PRR, gram_PRR, gram_PRR, beta=b, alpha=c), x_PRC, beta=a)
     return x_PRC.mT if is_tall else x_PRC

@@ -24,16 +24,17 @@ def _svd(matrices):
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 16, 16), (2, 24, 10), (2, 10, 24)], ids=str)
 @pytest.mark.parametrize("scale", [1e-12, 1.0, 1e6])
-def test_every_matrix_keeps_its_directions_and_loses_its_sizes(shape, scale):
+@pytest.mark.parametrize(("dtype", "sideways"), [(torch.bfloat16, 20 * HALF), (torch.float32, 1e-4)])
+def test_every_matrix_keeps_its_directions_and_loses_its_sizes(shape, scale, dtype, sideways):
     matrices = scale * torch.randn(shape)
     u, _, v = _svd(matrices)
-    kept = u.mT @ orthogonalize(matrices).double() @ v.mT
+    kept = u.mT @ orthogonalize(matrices, dtype).double() @ v.mT
     sizes = kept.diagonal(dim1=-2, dim2=-1)
     rest = kept - torch.diag_embed(sizes)
     low = 0.6 if scale > 1e-9 else 0.0  # below the smallest norm nothing is blown up
     assert low <= sizes.min()
     assert sizes.max() < 1.3
-    assert rest.abs().max() < 20 * HALF
+    assert rest.abs().max() < sideways
 
 
 def test_a_matrix_of_zeros_stays_zero():
