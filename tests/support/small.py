@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
-from modernbert.demo.run import config_for
+from modernbert.data.vocabulary import Vocabulary
+from modernbert.model.config import SIZES
 from modernbert.model.heads import MaskedLM
 from modernbert.model.store import fresh, save
 from modernbert.text.tokenizer import Tokenizer
+from modernbert.train.start import with_vocabulary
 from support.texts import small_tokenizer
 
 
 def small_model(*, seed: int = 0) -> tuple[MaskedLM, Tokenizer]:
     tokenizer = small_tokenizer()
-    return fresh(config_for(tokenizer), MaskedLM, seed=seed).eval(), tokenizer
+    return fresh(with_vocabulary(SIZES["nano"], Vocabulary.of(tokenizer)), MaskedLM, seed=seed).eval(), tokenizer
 
 
 def small_checkpoint(folder: Path) -> Path:

@@ -15,16 +15,17 @@ import torch
 from modernbert.core.errors import UserError
 from modernbert.core.files import write_atomically
 from modernbert.core.log import progress, say
-from modernbert.core.quantities import Duration
+from modernbert.core.quantities import Tokens
 from modernbert.core.seeds import Seeds
-from modernbert.data.chunking import chunk
-from modernbert.data.loader import MaskedBatch, Vocabulary, epoch_batches, masked_batches
-from modernbert.data.masking import Masking
+from modernbert.data.config import Masking, Rows, Source
+from modernbert.data.loader import Loader, MaskedBatch, held_out_rows
+from modernbert.data.pieces import InMemory
+from modernbert.data.vocabulary import Vocabulary
 from modernbert.demo.baselines import Bigram, Unigram
 from modernbert.demo.config import Settings
 from modernbert.demo.corpus import Document, Function, from_path, functions, hold_out, standard_library
 from modernbert.model.config import SIZES, ModelConfig
-from modernbert.model.counts import forward_flops, num_parameters
+from modernbert.model.counts import num_parameters
 from modernbert.model.heads import MaskedLM
 from modernbert.model.store import fresh, save
 from modernbert.ops.loss import IGNORE
@@ -32,18 +33,39 @@ from modernbert.ops.roofline import matmul_rate
 from modernbert.retrieval.embedder import Embedder
 from modernbert.tasks.fill_mask import Guess, MaskFiller
 from modernbert.text.tokenizer import Tokenizer
-from modernbert.text.train import SPECIAL, train_tokenizer
-from modernbert.train.config import Budget, Optim, Schedule
-from modernbert.train.loop import Step, fit
+from modernbert.text.train import train_tokenizer
+from modernbert.train.config import Schedule, StableAdamW
+from modernbert.train.schedule import learning_rate_share
+from modernbert.train.start import with_vocabulary
+from modernbert.train.step import Trainer
 
-OPTIM = Optim(lr=4e-3)
-SCHEDULE = Schedule(warmup=0.03, decay=0.5)
-PIECE = 256
-"""Tokens of a piece of a document: long enough for the ±64 window to bite in the local layers."""
-ROOM = 2048
-"""Tokens of a batch: with minutes to spend, many small steps learn more than few large ones."""
-MOST_HELD_OUT = 200_000
+OPTIM = StableAdamW(lr=4e-3)
+WHOLE = 1_000
+"""The budget is time here and not tokens, so the schedule is in thousandths of it."""
+SCHEDULE = Schedule(warmup=Tokens(30), decay=Tokens(500), floor=0.001)
+ROWS = Rows(length=Tokens(256), room=Tokens(2048), look_ahead=1024)
+"""Documents long enough for the ±64 window to bite; batches of one row: in minutes, many small steps learn more than few large."""
+MOST_HELD_OUT = Tokens(200_000)
 """Held-out tokens looked at; beyond that the accuracy's error is below 0.3 points."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What one optimizer step did."""
+
+    number: int
+    """From 1."""
+    tokens: int
+    """Tokens read in this step."""
+    total_tokens: int
+    loss: float
+    """Cross-entropy in nats a masked token."""
+    accuracy: float
+    lr: float
+    flops: float
+    """Forward and backward, by formula."""
+    seconds: float
+    """Since training began."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,12 +146,12 @@ def run(settings: Settings) -> Outcome:
     tokenizer = train_tokenizer(
         (document.text for document in train), vocab_size=settings.vocab_size, num_unused=8, longest=1024
     )
-    train_ids, held_out_ids = _tokenize(tokenizer, train), _tokenize(tokenizer, held_out)
+    vocabulary = Vocabulary.of(tokenizer)
+    train_ids, held_out_ids = (_tokenize(tokenizer, documents) for documents in (train, held_out))
     say(f"tokenizer of {tokenizer.vocab_size:,} tokens in {time.perf_counter() - began:.0f} s")
 
-    config = config_for(tokenizer)
+    config = with_vocabulary(SIZES["nano"], vocabulary)
     model = fresh(config, MaskedLM, seed=seeds.for_("weights"))
-    vocabulary = vocabulary_of(tokenizer)
     rate = matmul_rate()
     steps = _pretrain(model, train_ids, vocabulary, seeds, settings.minutes, rate)
     folder = settings.out / "model"
@@ -151,7 +173,7 @@ def run(settings: Settings) -> Outcome:
         num_parameters=num_parameters(config),
         steps=tuple(steps),
         tokens_per_second=tokens / seconds,
-        roofline_share=sum(_step_flops(config, step) for step in steps) / seconds / rate,
+        roofline_share=sum(step.flops for step in steps) / seconds / rate,
         matmul_rate=rate,
         scores=scores,
         blanks=tuple(blanks),
@@ -162,28 +184,6 @@ def run(settings: Settings) -> Outcome:
     )
 
 
-def config_for(tokenizer: Tokenizer) -> ModelConfig:
-    """The nano size with this vocabulary."""
-    return replace(
-        SIZES["nano"],
-        vocab_size=tokenizer.vocab_size,
-        pad_token_id=tokenizer.pad_id,
-        cls_token_id=tokenizer.cls_id,
-        sep_token_id=tokenizer.sep_id,
-        bos_token_id=tokenizer.cls_id,
-        eos_token_id=tokenizer.sep_id,
-    )
-
-
-def vocabulary_of(tokenizer: Tokenizer) -> Vocabulary:
-    """What masking needs to know: special and unused tokens lie behind the ordinary ones."""
-    return Vocabulary(
-        mask_id=tokenizer.mask_id,
-        special_ids=tokenizer.special_ids,
-        num_ordinary=tokenizer.vocab_size - tokenizer.num_unused - len(SPECIAL),
-    )
-
-
 def _read(text: Path | None) -> tuple[str, list[Document]]:
     if text is None:
         return "the Python standard library", standard_library()
@@ -191,48 +191,51 @@ def _read(text: Path | None) -> tuple[str, list[Document]]:
 
 
 def _tokenize(tokenizer: Tokenizer, documents: Sequence[Document]) -> list[list[int]]:
-    """Pieces [CLS] ... [SEP] of every document; nothing is cut off."""
     encoded = tokenizer.encode([document.text for document in documents], special=False)
-    return [
-        piece for ids in encoded.ids for piece in chunk(ids, PIECE, cls_id=tokenizer.cls_id, sep_id=tokenizer.sep_id)
-    ]
+    return [ids for ids in encoded.ids if ids]
 
 
 def _pretrain(
-    model: MaskedLM,
-    documents: list[list[int]],
-    vocabulary: Vocabulary,
-    seeds: Seeds,
-    minutes: float,
-    rate: float,
+    model: MaskedLM, documents: list[list[int]], vocabulary: Vocabulary, seeds: Seeds, minutes: float, rate: float
 ) -> list[Step]:
-    batches = masked_batches(documents, room=ROOM, policy=Masking(), vocabulary=vocabulary, seeds=seeds)
-    with progress("speed", "loss", "of matmul") as bar:
+    """Train for so long, at least one step; `rate` is the machine's, to be compared with."""
+    sources = {"text": (Source(path=Path()), InMemory(documents, vocabulary))}
+    trainer = Trainer(model, OPTIM, seeds=seeds)
+    steps: list[Step] = []
+    began, spent, total_tokens = time.perf_counter(), 0.0, 0
+    with Loader(sources, ROWS, Masking(), seeds=seeds, tokens=WHOLE) as loader, progress("speed", "loss", "use") as bar:
         task = bar.add_task("pre-training", total=100)
-        recent: list[Step] = []
-
-        def show(step: Step) -> None:
-            recent.append(step)
-            del recent[:-20]
-            seconds = recent[-1].seconds - recent[0].seconds or step.seconds
-            tokens = sum(past.tokens for past in recent[1:]) or step.tokens
-            flops = sum(_step_flops(model.config, past) for past in recent[1:] or recent)
-            bar.update(
-                task,
-                completed=int(100 * step.spent),
-                speed=f"{tokens / seconds:,.0f} tokens/s",
-                loss=f"loss {np.mean([past.loss for past in recent]):.2f}",
-                **{"of matmul": f"{flops / seconds / rate:.0%} of matmul"},
+        while spent < 1.0 or not steps:
+            batch = loader.take(1)
+            lr = OPTIM.lr * max(SCHEDULE.floor, learning_rate_share(SCHEDULE, spent * WHOLE, WHOLE))
+            outcome = trainer.step(batch, lr=lr, peak=OPTIM.lr, weight_decay=OPTIM.weight_decay)
+            total_tokens += batch.num_tokens
+            seconds = time.perf_counter() - began
+            spent = seconds / (60 * minutes)
+            step = Step(
+                number=len(steps) + 1,
+                tokens=batch.num_tokens,
+                total_tokens=total_tokens,
+                loss=outcome.loss,
+                accuracy=outcome.accuracy,
+                lr=lr,
+                flops=outcome.flops,
+                seconds=seconds,
             )
+            steps.append(step)
+            bar.update(task, completed=int(100 * min(1.0, spent)), **_shown(steps[-20:], rate))
+    model.eval()
+    return steps
 
-        budget = Budget(time=Duration(60 * minutes))
-        return fit(model, batches, optim=OPTIM, schedule=SCHEDULE, budget=budget, on_step=show)
 
-
-def _step_flops(config: ModelConfig, step: Step) -> float:
-    """Forward and backward; pieces are taken to be full, which all but the last of each document are."""
-    full, rest = divmod(step.tokens, PIECE)
-    return 3.0 * forward_flops(config, [PIECE] * full + [rest], num_predicted=step.num_predicted)
+def _shown(recent: list[Step], rate: float) -> dict[str, str]:
+    seconds = recent[-1].seconds - recent[0].seconds or recent[-1].seconds
+    counted = recent[1:] or recent
+    return {
+        "speed": f"{sum(step.tokens for step in counted) / seconds:,.0f} tokens/s",
+        "loss": f"loss {np.mean([step.loss for step in recent]):.2f}",
+        "use": f"{sum(step.flops for step in counted) / seconds / rate:.0%} of matmul",
+    }
 
 
 def _score(
@@ -244,14 +247,13 @@ def _score(
 ) -> Scores:
     """Model and baselines on the same hidden tokens of held-out text."""
     special = vocabulary.special_ids
-    unigram = Unigram.fit(train, special_ids=special, mask_id=vocabulary.mask_id)
-    bigram = Bigram.fit(train, special_ids=special, mask_id=vocabulary.mask_id)
-    fewer = held_out[: max(1, MOST_HELD_OUT // PIECE)]
-    batches = list(
-        epoch_batches(
-            fewer, room=16_384, policy=Masking(), vocabulary=vocabulary, seeds=Seeds(seeds.for_("held out")), epoch=0
-        )
-    )
+    enclosed = [[vocabulary.cls_id, *ids, vocabulary.sep_id] for ids in train]
+    unigram = Unigram.fit(enclosed, special_ids=special, mask_id=vocabulary.mask_id)
+    bigram = Bigram.fit(enclosed, special_ids=special, mask_id=vocabulary.mask_id)
+    rows = replace(ROWS, room=Tokens(16_384))
+    own = Seeds(seeds.for_("held out"))
+    documents = InMemory(held_out, vocabulary)
+    batches = list(held_out_rows(documents, rows, rate=Masking().rate, seeds=own, tokens=MOST_HELD_OUT))
     inputs = np.concatenate([batch.packed.ids.numpy() for batch in batches])
     labels = np.concatenate([batch.labels.numpy() for batch in batches])
     asked = labels != IGNORE

@@ -1,0 +1,123 @@
+"""The text of a run: every source and held-out set of a recipe, opened and checked before anything is computed."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from modernbert.core.errors import ConfigError
+from modernbert.core.seeds import Seeds
+from modernbert.data.config import Source
+from modernbert.data.loader import Loader, MaskedBatch, held_out_rows
+from modernbert.data.shards import Shards
+from modernbert.data.vocabulary import Vocabulary
+from modernbert.data.words import words_of
+from modernbert.text.tokenizer import Tokenizer
+from modernbert.train.config import Recipe, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpora:
+    """Open shards, all of one tokenizer."""
+
+    recipe: Recipe
+    shards: Mapping[Path, Shards]
+    """By folder: two stages may read one source."""
+
+    @classmethod
+    def open(cls, recipe: Recipe) -> Self:
+        """Open them all, and refuse what could not be trained on.
+
+        Raises:
+            ConfigError: a stage has no source, two sources were made with different tokenizers, or a stage would read a
+                source more often than `data.most_epochs`.
+            UserError: a folder is not one of shards, or it is damaged.
+        """
+        for name, stage in recipe.stages.items():
+            if not _sources(recipe, stage):
+                raise ConfigError(
+                    f"stages.{name}: there is no text to read: give token shards with --data.sources.NAME.path=FOLDER "
+                    "(`modernbert data tokenize` writes them)"
+                )
+        paths = [source.path for stage in recipe.stages.values() for source in _sources(recipe, stage).values()]
+        shards = {path: Shards.open(path) for path in dict.fromkeys([*paths, *recipe.data.held_out.values()])}
+        first = next(iter(shards.values()))
+        for path, other in shards.items():
+            if other.tokenizer_hash != first.tokenizer_hash:
+                raise ConfigError(
+                    f"{path} and {first.folder} were made with different tokenizers: make one of them anew with "
+                    f"modernbert data tokenize --tokenizer {first.folder}/tokenizer"
+                )
+        corpora = cls(recipe=recipe, shards=shards)
+        for name, stage in recipe.stages.items():
+            corpora.check_epochs(name, stage)
+        return corpora
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """Of all of them."""
+        return next(iter(self.shards.values())).vocabulary
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """The one that made all of them."""
+        return next(iter(self.shards.values())).tokenizer()
+
+    @property
+    def fingerprints(self) -> dict[str, str]:
+        """What each folder holds: a resumed run must find the same."""
+        return {str(path): shards.fingerprint for path, shards in self.shards.items()}
+
+    def loader(self, name: str, stage: Stage, *, rank: int = 0, world: int = 1, num_workers: int = 0) -> Loader:
+        """The rows of a stage, from its first."""
+        return Loader(
+            {key: (source, self.shards[source.path]) for key, source in _sources(self.recipe, stage).items()},
+            stage.rows,
+            stage.masking,
+            seeds=Seeds(Seeds(self.recipe.seed).for_("data", name)),
+            tokens=stage.tokens,
+            rank=rank,
+            world=world,
+            num_workers=num_workers,
+            words=words_of(self.tokenizer) if stage.masking.whole_words else None,
+        )
+
+    def held_out(self, stage: Stage) -> Iterator[tuple[str, list[MaskedBatch]]]:
+        """The rows to be judged by in this stage, source by source: the same documents and masks at every call."""
+        evaluation = self.recipe.evaluation
+        for name, path in self.recipe.data.held_out.items():
+            rows = held_out_rows(
+                self.shards[path],
+                stage.rows,
+                rate=evaluation.rate,
+                seeds=Seeds(Seeds(self.recipe.seed).for_("held out", name)),
+                tokens=evaluation.tokens,
+            )
+            yield name, list(rows)
+
+    def lines(self) -> list[str]:
+        """For people: what each stage would read, and how often."""
+        lines = []
+        for name, stage in self.recipe.stages.items():
+            with self.loader(name, stage) as loader:
+                for source, epochs in loader.epochs(stage.tokens).items():
+                    shards = self.shards[_sources(self.recipe, stage)[source].path]
+                    lines.append(
+                        f"{name} reads {source}, {len(shards):,} documents of {shards.num_tokens:,} tokens, {epochs:.2f} times"
+                    )
+        return lines
+
+    def check_epochs(self, name: str, stage: Stage) -> None:
+        """Refuse a stage that reads a source too often."""
+        limit = self.recipe.data.most_epochs
+        with self.loader(name, stage) as loader:
+            for source, epochs in loader.epochs(stage.tokens).items():
+                if epochs > limit:
+                    raise ConfigError(
+                        f"stages.{name}: source {source} would be read {epochs:.1f} times, more than data.most_epochs "
+                        f"({limit:g}): lower its weight, shorten the stage, add text, or raise the limit"
+                    )
+
+
+def _sources(recipe: Recipe, stage: Stage) -> dict[str, Source]:
+    return recipe.data.sources if stage.sources is None else stage.sources
