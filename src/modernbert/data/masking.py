@@ -1,90 +1,107 @@
 """Hide some tokens and remember which: BERT's masked language modelling (Devlin et al. 2018, section 3.1).
 
 Numpy only, for loader processes without torch. Unlike the reference trainer's, special tokens are never hidden, and
-never come up as a replacement.
+never come up as a replacement. What may be hidden are units: single tokens, whole words, or spans. Each unit is drawn
+by itself, so the share of predicted tokens is the rate on average, and not exactly in every row.
 
-Shapes:  T tokens in the packed stream
+Shapes:  T tokens in the packed stream   O ordinary tokens among them   U units   M predicted tokens
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 
-from modernbert.core.errors import ConfigError
+from modernbert.data.config import Masking
+from modernbert.data.spans import draw_spans
+from modernbert.data.vocabulary import Vocabulary
+from modernbert.data.words import Words
 
 IGNORE = -100
 """The label of a token that is not predicted; `modernbert.ops.loss.IGNORE` without its torch (a test compares both)."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Masking:
-    """How many tokens are predicted, and what the model sees in their place."""
-
-    rate: float = 0.3
-    """Share of ordinary tokens to predict, each drawn by itself: a short document may get none."""
-    mask_share: float = 0.8
-    """Of those, the share that shows as [MASK]."""
-    random_share: float = 0.1
-    """Of those, the share that shows as a random token. The rest shows as it is."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.rate <= 1:
-            raise ConfigError(f"masking.rate is {self.rate}, expected a share above 0 and up to 1 (the paper's is 0.3)")
-        for name, share in [("mask_share", self.mask_share), ("random_share", self.random_share)]:
-            if not 0 <= share <= 1:
-                raise ConfigError(f"masking.{name} is {share}, expected a share from 0 to 1")
-        if self.mask_share + self.random_share > 1:
-            raise ConfigError(
-                f"masking.mask_share {self.mask_share} and masking.random_share {self.random_share} are together above 1:"
-                " they are shares of the predicted tokens; lower one"
-            )
 
 
 def mask(
     ids: Int[np.ndarray, "T"],
     policy: Masking,
     *,
-    special_ids: Collection[int],
-    mask_id: int,
-    vocabulary: int,
+    vocabulary: Vocabulary,
     rng: np.random.Generator,
+    rate: float | None = None,
+    words: Words | None = None,
 ) -> tuple[Int[np.ndarray, "T"], Int[np.ndarray, "T"]]:
     """Corrupt a stream: what the model sees, and what it shall predict (`IGNORE` where nothing). Both int64, both new.
 
-    The same state of `rng` gives the same result. Whether a place is predicted depends on `rng` and on special or not,
-    never on the other ids.
+    The same state of `rng` gives the same result. Unless whole words are asked for, whether a place is predicted depends
+    on `rng` and on which places are special, never on the other ids.
+
+    Of the predicted tokens, shares show as [MASK], as a random ordinary token, or as they are; drawn for each token,
+    but for a span as a whole, as in SpanBERT (arXiv 1907.10529, section 3.1). Words are drawn as BERT's whole words are.
 
     Args:
-        ids: Any number of documents, in any order; boundaries do not matter here.
+        ids: Any number of documents with special tokens around each.
         policy: How many, and how.
-        special_ids: Never predicted and never a replacement. `mask_id` need not be among them, but counts as special.
-        mask_id: What hides a token.
-        vocabulary: Replacements are ids below this, special ones left out; so leave out unused ids, which come last:
-            `tokenizer.vocab_size - tokenizer.num_unused`.
+        vocabulary: Special ids are never predicted; neither they nor unused ids replace a token.
         rng: `seeds.numpy("mask", ...)` of the run.
+        rate: Share to predict; absent: the policy's.
+        words: Where words begin, needed for whole words only.
 
     Raises:
-        ValueError: `vocabulary` has no ordinary id.
+        ValueError: the vocabulary has no ordinary id, or `words` are missing.
     """
-    special = np.unique(np.array([*special_ids, mask_id], dtype=np.int64))
-    below = special[(special >= 0) & (special < vocabulary)]
-    num_ordinary = vocabulary - below.size
-    if num_ordinary < 1:
-        raise ValueError(
-            f"a vocabulary of {vocabulary} ids, {below.size} of them special, has none to replace tokens with:"
-            " expected the number of ids in use"
-        )
-    chance_T = rng.random(ids.shape)  # one draw a token decides everything, so it is uniform below each threshold
-    is_predicted_T = (chance_T < policy.rate) & ~np.isin(ids, special)
-    is_hidden_T = is_predicted_T & (chance_T < policy.rate * policy.mask_share)
-    is_random_T = is_predicted_T & ~is_hidden_T & (chance_T < policy.rate * (policy.mask_share + policy.random_share))
-
+    rate = policy.rate if rate is None else rate
+    is_special_V, ordinary = _parts(vocabulary)
     inputs_T = ids.astype(np.int64)
-    labels_T = np.where(is_predicted_T, inputs_T, IGNORE)
-    inputs_T[is_hidden_T] = mask_id
-    drawn = rng.integers(num_ordinary, size=np.count_nonzero(is_random_T))
-    # The n-th ordinary id is n plus the special ids before it, and the s-th special id has `below[s] - s` ordinary ones before it.
-    inputs_T[is_random_T] = drawn + np.searchsorted(below - np.arange(below.size), drawn, side="right")
+    labels_T = np.full_like(inputs_T, IGNORE)
+    at_O = np.flatnonzero(~is_special_V[inputs_T])
+    span_O = None
+    if policy.whole_words:
+        if words is None:
+            raise ValueError("whole words are asked for without `words`: pass words_of(tokenizer)")
+        chosen_O = _in_words(inputs_T, at_O, words, rate, rng)
+    elif policy.span is not None:
+        chosen_O, span_O = draw_spans(len(at_O), rate, policy.span, rng)
+    else:
+        chosen_O = rng.random(len(at_O)) < rate
+    at_M = at_O[chosen_O]
+    how_M = rng.random(len(at_M)) if span_O is None else _for_each_span(span_O[chosen_O], at_M, rng)
+
+    labels_T[at_M] = inputs_T[at_M]
+    inputs_T[at_M[how_M < policy.mask_share]] = vocabulary.mask_id
+    at_random = at_M[(how_M >= policy.mask_share) & (how_M < policy.mask_share + policy.random_share)]
+    inputs_T[at_random] = ordinary[rng.integers(len(ordinary), size=len(at_random))]
     return inputs_T, labels_T
+
+
+def _in_words(
+    ids_T: Int[np.ndarray, "T"], at_O: Int[np.ndarray, "O"], words: Words, rate: float, rng: np.random.Generator
+) -> Bool[np.ndarray, "O"]:
+    """Which tokens are predicted when all tokens of a word are, or none."""
+    ids_O = ids_T[at_O]
+    begins_O = words.starts[ids_O]
+    begins_O[1:] |= words.ends[ids_O[:-1]] | (np.diff(at_O) > 1)  # a special token between two parts them
+    begins_O[:1] = True
+    word_O = np.cumsum(begins_O) - 1
+    return (rng.random(np.count_nonzero(begins_O)) < rate)[word_O]
+
+
+def _for_each_span(span_M: Int[np.ndarray, "M"], at_M: Int[np.ndarray, "M"], rng: np.random.Generator) -> np.ndarray:
+    """A draw for each predicted token, the same in all of a span. A span that a special token cuts counts as two."""
+    is_new = np.ones(len(at_M), dtype=bool)
+    is_new[1:] = (np.diff(span_M) > 0) | (np.diff(at_M) > 1)
+    return rng.random(np.count_nonzero(is_new))[np.cumsum(is_new) - 1]
+
+
+@lru_cache(maxsize=8)
+def _parts(vocabulary: Vocabulary) -> tuple[Bool[np.ndarray, "V"], Int[np.ndarray, "R"]]:
+    """Which ids are special, and all that may replace a token."""
+    special = np.array([*vocabulary.special_ids, vocabulary.mask_id], dtype=np.int64)
+    is_special = np.zeros(vocabulary.size, dtype=bool)
+    is_special[special] = True
+    ordinary = np.flatnonzero(~is_special[: vocabulary.num_ordinary])
+    if not len(ordinary):
+        raise ValueError(
+            f"a vocabulary of {vocabulary.num_ordinary} ids in use, all of them special, has none to replace tokens with:"
+            " expected ordinary ids among them"
+        )
+    return is_special, ordinary
