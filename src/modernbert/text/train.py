@@ -19,6 +19,9 @@ SPECIAL = {role: f"[{role.upper()}]" for role in ROLES}
 
 NUM_BYTES = 256
 
+LONGEST_TOKEN = 24
+"""Bytes: the longest run of spaces that ModernBERT's own vocabulary has; of Chinese, eight characters."""
+
 ROUND = 64
 """The embedding's rows come in multiples of this, for the tensor cores."""
 
@@ -30,13 +33,16 @@ def train_tokenizer(
     num_unused: int = 83,
     longest: int = 8192,
     min_frequency: int = 2,
+    longest_token: int = LONGEST_TOKEN,
     progress: bool = False,
 ) -> Tokenizer:
     """Learn a byte-level BPE vocabulary from texts, read once, in a stream.
 
     Ids are bytes, merges, the five special tokens, `[unused0]`, `[unused1]`, ...: with the defaults and enough text,
-    `[CLS]` is 50281 as on the Hub. The same texts give the same vocabulary. Memory grows with the number of different
-    words.
+    `[CLS]` is 50281 as on the Hub. The same texts give the same vocabulary.
+
+    Memory grows with the number of different words: 7 bytes a byte of English. Where no spaces part words, what lies between two
+    signs is one word and hardly any comes twice: 100 bytes a byte of Chinese or Japanese.
 
     Args:
         texts: Documents, or their lines; a text is never joined to the next one.
@@ -45,6 +51,8 @@ def train_tokenizer(
         num_unused: At least so many tokens stay free for later.
         longest: The model's length in tokens, stated in the tokenizer's files.
         min_frequency: How often a pair must occur to become a token.
+        longest_token: Bytes that a token has at most. Without a limit, sentences that a corpus repeats become tokens where
+            no spaces part words: 25 Chinese characters were one.
         progress: Whether to draw progress bars on stderr.
 
     Raises:
@@ -54,6 +62,7 @@ def train_tokenizer(
         ("num_unused", num_unused, 0),
         ("longest", longest, 1),
         ("min_frequency", min_frequency, 1),
+        ("longest_token", longest_token, 2),
     ]:
         if value < least:
             raise UserError(f"{name} is {value}, expected at least {least}: choose a larger one")
@@ -69,6 +78,7 @@ def train_tokenizer(
         vocab_size=vocab_size - num_unused - len(SPECIAL),
         min_frequency=min_frequency,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),  # all 256, so that no text ever needs [UNK]
+        max_token_length=longest_token + 1,  # it means less than that
         special_tokens=[],  # they would come first
         show_progress=progress,
     )

@@ -67,6 +67,13 @@ def test_digits_stay_together_as_in_gpt_2():
     assert len(tokenizer.encode(["1987"], special=False).ids[0]) == 1
 
 
+@pytest.mark.parametrize(("asked", "made"), [(2, 2), (3, 3), (6, 6), (24, 17), (33, 33)])
+def test_no_token_is_longer_than_asked_for(asked, made):
+    tokenizer = train(*["灯台の光は白い灯台の光"] * 9, vocab_size=384, longest_token=asked)
+    ordinary = [tokenizer.token(n) for n in range(tokenizer.unk_id)]
+    assert max(map(len, ordinary)) == made  # a letter stands for a byte; the text has 33
+
+
 def test_the_stated_length_is_kept():
     assert train(longest=77).longest == 77
 
@@ -105,7 +112,8 @@ def test_a_vocabulary_too_small_for_the_bytes_is_refused_with_the_sum():
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "least"), [("num_unused", -1, 0), ("longest", 0, 1), ("min_frequency", 0, 1)]
+    ("name", "value", "least"),
+    [("num_unused", -1, 0), ("longest", 0, 1), ("min_frequency", 0, 1), ("longest_token", 1, 2)],
 )
 def test_a_number_too_small_is_refused(name, value, least):
     with pytest.raises(UserError, match=f"{name} is {value}, expected at least {least}: choose a larger one"):
