@@ -27,7 +27,7 @@ from modernbert.data.masking import IGNORE
 from modernbert.data.mixture import Block, Mixture
 from modernbert.data.pieces import Documents, Pieces
 from modernbert.data.shuffle import Permutation
-from modernbert.data.streams import Plan, Reader, Stream, packed
+from modernbert.data.streams import Plan, Reader, Stream, in_rows
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.data.words import Words
 from modernbert.ops.packed import Packed
@@ -198,7 +198,7 @@ class Loader:
             block, place = block + 1, 0
 
     def _in_block(self, block: int) -> Iterator[Block]:
-        return packed(self._mixture.block(block), self._rows.room, key=self._seeds.for_("rows", block))
+        return in_rows(self._mixture.block(block), self._rows.room, key=self._seeds.for_("rows", block))
 
     def _is_ours(self, plan: Plan) -> bool:
         return plan.row % self._world == self._rank
@@ -220,17 +220,25 @@ def held_out_rows(documents: Documents, rows: Rows, *, rate: float, seeds: Seeds
     row = 0
     for first in range(0, num_read, rows.look_ahead):
         block = whole.part(np.arange(first, min(num_read, first + rows.look_ahead)))
-        for part in packed(block, rows.room, key=seeds.for_("rows", first)):
+        for part in in_rows(block, rows.room, key=seeds.for_("rows", first)):
             yield _batch(reader(Plan(row=row, rate=rate, pieces=part)), row)
             row += 1
 
 
 def _batch(stream: Stream, row: int) -> MaskedBatch:
-    inputs, labels = (torch.from_numpy(column.astype(np.int64)) for column in (stream.inputs, stream.labels))
-    return MaskedBatch(packed=Packed.from_stream(inputs, stream.lengths.tolist()), labels=labels, row=row)
+    """Positions are counted by numpy: a quarter of torch's 70 µs, which become 3 ms where its threads wait for a busy core."""
+    lengths, offsets = stream.lengths, np.cumsum(stream.lengths)
+    positions = np.arange(offsets[-1]) - np.repeat(offsets - lengths, lengths)
+    packed = Packed(
+        ids=torch.from_numpy(stream.inputs.astype(np.int64)),
+        offsets=(0, *offsets.tolist()),
+        positions=torch.from_numpy(positions),
+        widest=int(lengths.max()) - 1,
+    )
+    return MaskedBatch(packed=packed, labels=torch.from_numpy(stream.labels.astype(np.int64)), row=row)
 
 
 def _filler(vocabulary: Vocabulary) -> MaskedBatch:
     """The smallest row with nothing to predict."""
-    stream = Packed.from_lists([[vocabulary.cls_id, vocabulary.sep_id]])
-    return MaskedBatch(packed=stream, labels=torch.full_like(stream.ids, IGNORE))
+    inputs, labels = np.array([vocabulary.cls_id, vocabulary.sep_id]), np.array([IGNORE, IGNORE])
+    return _batch(Stream(inputs=inputs, labels=labels, lengths=np.array([2])), NO_ROW)

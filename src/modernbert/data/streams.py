@@ -46,7 +46,7 @@ class Stream:
     lengths: Int[np.ndarray, "N"]
 
 
-def packed(block: Block, room: int, *, key: int) -> Iterator[Block]:
+def in_rows(block: Block, room: int, *, key: int) -> Iterator[Block]:
     """The block's pieces, row by row, each row at most `room` tokens.
 
     The rows come in an order by chance: best fit uses up long pieces first, so those at the end are of other lengths, and
