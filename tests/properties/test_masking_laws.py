@@ -7,12 +7,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modernbert.core.seeds import Seeds
-from modernbert.data.masking import IGNORE, Masking, mask
+from modernbert.data.config import Masking
+from modernbert.data.masking import IGNORE, mask
+from modernbert.data.spans import LONGEST
+from modernbert.data.vocabulary import Vocabulary
+from modernbert.data.words import Words
 
 law = settings(deadline=None, max_examples=150)
 
-VOCABULARY, UNUSED = 60, 5  # ids 60 to 64 are unused
+NUM_ORDINARY = 60  # ids 60 to 64 are unused
 SPECIAL, MASK = frozenset({0, 17, 18, 59, 65, 66}), 66
+VOCABULARY = Vocabulary(
+    size=67, num_ordinary=NUM_ORDINARY, cls_id=17, sep_id=18, pad_id=0, mask_id=MASK, special_ids=SPECIAL
+)
+WORDS = Words(starts=np.arange(67) % 3 == 1, ends=np.arange(67) % 7 == 2)
 ids = st.lists(st.integers(0, 66), max_size=80).map(np.array).map(lambda array: array.astype(np.int64))
 seeds = st.integers(0, 2**40)
 
@@ -21,12 +29,13 @@ seeds = st.integers(0, 2**40)
 def policies(draw):
     mask_share = draw(st.floats(0, 1))
     random_share = draw(st.floats(0, 1)) * (1 - mask_share)
-    return Masking(rate=draw(st.floats(0.01, 1)), mask_share=mask_share, random_share=random_share)
+    unit = draw(st.sampled_from([{}, {"whole_words": True}, {"span": draw(st.floats(1, 10))}]))
+    return Masking(rate=draw(st.floats(0.01, 1)), mask_share=mask_share, random_share=random_share, **unit)
 
 
 def masked(ids, policy, seed):
     rng = Seeds(seed).numpy("mask", 0)
-    return mask(ids, policy, special_ids=SPECIAL, mask_id=MASK, vocabulary=VOCABULARY, rng=rng)
+    return mask(ids, policy, vocabulary=VOCABULARY, rng=rng, words=WORDS)
 
 
 @given(ids, policies(), seeds)
@@ -38,7 +47,7 @@ def test_special_tokens_are_never_predicted_and_never_a_replacement(ids, policy,
     assert (inputs[is_special] == ids[is_special]).all()
     new = inputs[(inputs != ids) & (inputs != MASK)]
     assert not np.isin(new, list(SPECIAL)).any()
-    assert (new < VOCABULARY).all()
+    assert (new < NUM_ORDINARY).all()
 
 
 @given(ids, policies(), seeds)
@@ -58,33 +67,35 @@ def test_the_same_seed_gives_the_same_stream(ids, policy, seed):
     assert (first[1] == second[1]).all()
 
 
-def assert_binomial(count, num_draws, chance):
-    """Within six standard deviations: one false alarm in 500 million."""
-    assert abs(count - num_draws * chance) <= 6 * sqrt(num_draws * chance * (1 - chance)) + 1
+def assert_binomial(count, num_draws, chance, together=1):
+    """Within six standard deviations: one false alarm in 500 million. Draws may go `together`, which widens these."""
+    assert abs(count - num_draws * chance) <= 6 * sqrt(together * num_draws * chance * (1 - chance)) + 1
 
 
 @given(policies(), seeds)
 @law
 def test_rates_are_within_binomial_bounds(policy, seed):
+    """Of 1,000 documents: tokens of one may share their fate, so documents are counted."""
     ids = np.tile(np.array([17, 1, 2, 3, 4, 5, 6, 58, 18]), 1000)
     inputs, labels = masked(ids, policy, seed)
-    is_predicted = labels != IGNORE
-    num_predicted = int(is_predicted.sum())
-    assert_binomial(num_predicted, 7000, policy.rate)
-    shown = inputs[is_predicted]
-    assert_binomial((shown == MASK).sum(), num_predicted, policy.mask_share)
-    is_kept = (shown != MASK) & (shown == labels[is_predicted])
-    num_ordinary = VOCABULARY - 4  # a random token is the right one by chance, too
-    kept = 1 - policy.mask_share - policy.random_share + policy.random_share / num_ordinary
-    assert_binomial(is_kept.sum(), num_predicted, min(1.0, kept))
+    is_predicted = (labels != IGNORE).reshape(1000, 9)
+    for place in range(1, 8):  # no place of a document is predicted more often than another
+        assert_binomial(is_predicted[:, place].sum(), 1000, policy.rate, together=2 * LONGEST)
+    shown, truth = inputs.reshape(1000, 9), ids.reshape(1000, 9)
+    first = is_predicted.argmax(axis=1)[is_predicted.any(axis=1)]  # of each document that has one
+    shown, truth = (column[is_predicted.any(axis=1), first] for column in (shown, truth))
+    assert_binomial((shown == MASK).sum(), len(shown), policy.mask_share)
+    by_chance = policy.random_share / (NUM_ORDINARY - 4)  # a random token that is the right one
+    kept = 1 - policy.mask_share - policy.random_share + by_chance
+    assert_binomial((shown == truth).sum(), len(shown), min(1.0, kept))
 
 
 @given(seeds)
 @law
 def test_replacements_are_spread_evenly_over_the_ordinary_ids(seed):
     inputs, _ = masked(np.full(20_000, 1), Masking(rate=1, mask_share=0, random_share=1), seed)
-    counts = np.bincount(inputs, minlength=VOCABULARY)
-    ordinary = [token for token in range(VOCABULARY) if token not in SPECIAL]
+    counts = np.bincount(inputs, minlength=NUM_ORDINARY)
+    ordinary = [token for token in range(NUM_ORDINARY) if token not in SPECIAL]
     for token in ordinary:
         assert_binomial(counts[token], 20_000, 1 / len(ordinary))
 
@@ -96,3 +107,12 @@ def test_places_of_a_stream_are_drawn_independently(seed):
     _, labels = masked(np.full(20_000, 1), Masking(rate=0.3), seed)
     is_predicted = labels != IGNORE
     assert_binomial((is_predicted[0::2] & is_predicted[1::2]).sum(), 10_000, 0.09)
+
+
+@given(policies(), seeds, st.integers(1, 5))
+@law
+def test_the_first_token_of_a_document_is_predicted_at_the_rate_however_short_it_is(policy, seed, size):
+    _, labels = masked(np.tile(np.array([17, *[1] * size, 18]), 2000), policy, seed)
+    is_predicted = (labels != IGNORE).reshape(2000, size + 2)
+    assert_binomial(is_predicted[:, 1].sum(), 2000, policy.rate, together=2 * LONGEST)
+    assert not is_predicted[:, [0, -1]].any()
