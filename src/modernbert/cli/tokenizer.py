@@ -42,28 +42,30 @@ class Train:
     def run(self) -> None:
         """Learn and save."""
         from modernbert.core.errors import UserError
-        from modernbert.core.log import is_quiet, say
+        from modernbert.core.log import say
         from modernbert.data.sampling import sample
         from modernbert.text.report import layout
         from modernbert.text.train import train_tokenizer
 
         if self.out.exists() and (not self.out.is_dir() or any(self.out.iterdir())):
             raise UserError(f"{self.out} is there already: choose another name, or move it away")
-        say("reading a sample")
-        texts = sample(
-            self.paths,
-            most_bytes=self.most_bytes,
-            text_field=self.text_field,
-            on_error=self.on_error,
-            per_line=self.per_line,
+        say("reading all of it, for a sample")
+        texts = list(
+            sample(
+                self.paths,
+                most_bytes=self.most_bytes,
+                text_field=self.text_field,
+                on_error=self.on_error,
+                per_line=self.per_line,
+            )
         )
+        say(f"learning from {sum(len(text.encode()) for text in texts) / 1e6:,.1f} MB of it")
         tokenizer = train_tokenizer(
             texts,
             vocab_size=self.vocab_size,
             num_unused=self.num_unused,
             longest=self.longest,
             min_frequency=self.min_frequency,
-            progress=not is_quiet(),
         )
         tokenizer.save(self.out)
         facts = layout(tokenizer)

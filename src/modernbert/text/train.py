@@ -53,7 +53,7 @@ def train_tokenizer(
         min_frequency: How often a pair must occur to become a token.
         longest_token: Bytes that a token has at most. Without a limit, sentences that a corpus repeats become tokens where
             no spaces part words: 25 Chinese characters were one.
-        progress: Whether to draw progress bars on stderr.
+        progress: Whether to draw progress bars on stderr; `tokenizers` writes empty lines to stdout then.
 
     Raises:
         UserError: there is no text, a text is not valid Unicode, or a number is too small.
