@@ -92,10 +92,10 @@ class Loader:
         Raises:
             ConfigError: a source has no document of the lengths asked for, or there is no source.
         """
-        self._mixture = Mixture(sources, rows, seeds=seeds)
-        self._rows, self._seeds, self._tokens = rows, seeds, max(1, tokens)
+        self.mixture = Mixture(sources, rows, seeds=seeds)
+        self.rows, self._seeds, self._tokens = rows, seeds, max(1, tokens)
         self._rank, self._world, self._num_workers = rank, world, num_workers
-        self._reader = Reader(
+        self.reader = Reader(
             sources=[documents for _, documents in sources.values()], policy=masking, seeds=seeds, words=words
         )
         self._workers: Workers[Plan, Stream] | None = None
@@ -117,14 +117,14 @@ class Loader:
             self._row += 1
             num_tokens += plan.num_tokens
             if self._is_ours(plan):
-                stream = self._reader(plan) if self._workers is None else self._workers.take()
+                stream = self.reader(plan) if self._workers is None else self._workers.take()
                 rows.append(_batch(stream, plan.row))
         if (
             self._workers is not None
         ):  # the next batch is mostly as large, and is prepared while this one is learnt from
             self._plan_ahead(num_rows)
         missing = -(-num_rows // self._world) - len(rows)
-        rows += [_filler(self._reader.sources[0].vocabulary) for _ in range(missing)]
+        rows += [_filler(self.reader.sources[0].vocabulary) for _ in range(missing)]
         return Batch(rows=rows, num_tokens=num_tokens, num_rows=num_rows, first_row=first_row)
 
     def state(self) -> dict[str, int]:
@@ -156,7 +156,17 @@ class Loader:
 
     def epochs(self, tokens: int) -> dict[str, float]:
         """How often each source will have been read after so many tokens of the stream."""
-        return self._mixture.epochs(tokens)
+        return self.mixture.epochs(tokens)
+
+    def plans(self, block: int, place: int, row: int) -> Iterator[tuple[Plan, int, int]]:
+        """All rows of the stream from there on, not yet read, each with the block and the place after it."""
+        while True:
+            for pieces in islice(self._in_block(block), place, None):
+                spent = row * self.rows.room / self._tokens
+                place += 1
+                yield Plan(row=row, rate=self.reader.policy.rate_at(spent), pieces=pieces), block, place
+                row += 1
+            block, place = block + 1, 0
 
     def close(self) -> None:
         """End the processes that prepare rows; another `take` would start them anew."""
@@ -176,29 +186,19 @@ class Loader:
     def _begin(self, *, block: int, place: int, row: int) -> None:
         self._block, self._place, self._row = block, place, row
         self._ahead: deque[tuple[Plan, int, int]] = deque()
-        self._coming = self._plans(block, place, row)
+        self._coming = self.plans(block, place, row)
 
     def _plan_ahead(self, num_rows: int) -> None:
         """See to it that so many rows are planned, and ours among them on their way."""
         if self._workers is None and self._num_workers:
-            self._workers = Workers(self._reader, self._num_workers)
+            self._workers = Workers(self.reader, self._num_workers)
         while len(self._ahead) < num_rows:
             self._ahead.append(next(self._coming))
             if self._workers is not None and self._is_ours(self._ahead[-1][0]):
                 self._workers.give(self._ahead[-1][0])
 
-    def _plans(self, block: int, place: int, row: int) -> Iterator[tuple[Plan, int, int]]:
-        """All rows from there on, each with the block and the place after it."""
-        while True:
-            for pieces in islice(self._in_block(block), place, None):
-                spent = row * self._rows.room / self._tokens
-                place += 1
-                yield Plan(row=row, rate=self._reader.policy.rate_at(spent), pieces=pieces), block, place
-                row += 1
-            block, place = block + 1, 0
-
     def _in_block(self, block: int) -> Iterator[Block]:
-        return in_rows(self._mixture.block(block), self._rows.room, key=self._seeds.for_("rows", block))
+        return in_rows(self.mixture.block(block), self.rows.room, key=self._seeds.for_("rows", block))
 
     def _is_ours(self, plan: Plan) -> bool:
         return plan.row % self._world == self._rank

@@ -61,7 +61,7 @@ class Mixture:
         if not sources:
             raise ConfigError("there is no source to read: expected one or more in data.sources")
         self._seeds = seeds
-        self._names = [*sources]
+        self.names = [*sources]
         self._pieces = [
             Pieces(
                 documents,
@@ -81,7 +81,7 @@ class Mixture:
 
     def block(self, number: int) -> Block:
         """The pieces of one block, shuffled; none, where quotas below one piece have not added up yet."""
-        columns = [self._taken(source, number) for source in range(len(self._names))]
+        columns = [self._taken(source, number) for source in range(len(self.names))]
         sources, documents, starts, ends = (np.concatenate(column) for column in zip(*columns, strict=True))
         whole = Block(sources=sources, documents=documents, starts=starts, ends=ends)
         order = Permutation(len(sources), self._seeds.for_("block", number))
@@ -91,7 +91,7 @@ class Mixture:
         """How often each source will have been read after so many tokens, [CLS] and [SEP] included."""
         return {
             name: float(tokens * share / pieces.num_tokens)
-            for name, share, pieces in zip(self._names, self._shares, self._pieces, strict=True)
+            for name, share, pieces in zip(self.names, self._shares, self._pieces, strict=True)
         }
 
     def _taken(self, source: int, block: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -102,7 +102,7 @@ class Mixture:
         while place < end:
             epoch, first = divmod(place, len(pieces))
             last = min(len(pieces), first + end - place)
-            order = Permutation(len(pieces), self._seeds.for_("epoch", self._names[source], epoch))
+            order = Permutation(len(pieces), self._seeds.for_("epoch", self.names[source], epoch))
             numbers.append(order(np.arange(first, last)))
             place += last - first
         found = np.concatenate(numbers)
