@@ -35,7 +35,9 @@ def documents(folder):
     return [shards.tokens(i).tolist() for i in range(len(shards))]
 
 
-def test_every_document_is_there_as_the_tokenizer_alone_makes_it(tmp_path):
+@pytest.mark.parametrize("batch", [1, 300, 1_000_000])
+def test_every_document_is_there_as_the_tokenizer_alone_makes_it(tmp_path, monkeypatch, batch):
+    monkeypatch.setattr(module, "_BATCH", batch)
     outcome = run(tmp_path, TEXTS)
     expected = [small_tokenizer().encode([text], special=False).ids[0] for text in TEXTS]
     assert documents(tmp_path / "out") == expected
