@@ -27,8 +27,7 @@ class Demo:
         from modernbert.demo.report import write_report
         from modernbert.demo.run import run
 
-        for library in ("optimi", "matplotlib"):
-            require(library, extra="train")
+        require("matplotlib", extra="train")
         outcome = run(self.settings)
         page = self.settings.out / "report.html"
         write_report(outcome, page)

@@ -5,28 +5,93 @@ Results go to stdout, progress and messages to stderr. Exit code 2 is the user's
 
 import sys
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Protocol
 
 import tyro
 
+from modernbert.cli.data_peek import Peek
+from modernbert.cli.data_stats import Stats
+from modernbert.cli.data_tokenize import Tokenize
 from modernbert.cli.demo import Demo
 from modernbert.cli.doctor import Doctor
 from modernbert.cli.embed import Embed
 from modernbert.cli.fill_mask import FillMask
+from modernbert.cli.model_average import Average
+from modernbert.cli.model_grow import Grow
+from modernbert.cli.model_publish import Publish
+from modernbert.cli.pretrain import Pretrain, settings_as_words
+from modernbert.cli.recipe import Check as CheckRecipe
+from modernbert.cli.recipe import Copy, List, Show
+from modernbert.cli.tokenizer import Check as CheckTokenizer
+from modernbert.cli.tokenizer import Train
 from modernbert.core.errors import UserError
 
-Verb = (
-    Annotated[Demo, tyro.conf.subcommand("demo")]
-    | Annotated[FillMask, tyro.conf.subcommand("fill-mask")]
-    | Annotated[Embed, tyro.conf.subcommand("embed")]
-    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+
+class Verb(Protocol):
+    """What a command is: its fields are its flags."""
+
+    def run(self) -> None:
+        """Do it, results to stdout."""
+        ...
+
+
+def _named(name: str) -> object:
+    return tyro.conf.subcommand(name, prefix_name=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokenizer:
+    """Learn a vocabulary, or see how well one fits a corpus."""
+
+    verb: Annotated[Train, _named("train")] | Annotated[CheckTokenizer, _named("check")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """Turn text into token shards, and look into them."""
+
+    verb: Annotated[Tokenize, _named("tokenize")] | Annotated[Stats, _named("stats")] | Annotated[Peek, _named("peek")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """See, take away and check the settings of a pre-training run."""
+
+    verb: (
+        Annotated[List, _named("list")]
+        | Annotated[Show, _named("show")]
+        | Annotated[Copy, _named("copy")]
+        | Annotated[CheckRecipe, _named("check")]
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """Make a model of others, or give one to the Hub."""
+
+    verb: (
+        Annotated[Grow, _named("grow")] | Annotated[Average, _named("average")] | Annotated[Publish, _named("publish")]
+    )
+
+
+Words = (
+    Annotated[Demo, _named("demo")]
+    | Annotated[Tokenizer, _named("tokenizer")]
+    | Annotated[Data, _named("data")]
+    | Annotated[Recipe, _named("recipe")]
+    | Annotated[Pretrain, _named("pretrain")]
+    | Annotated[Model, _named("model")]
+    | Annotated[FillMask, _named("fill-mask")]
+    | Annotated[Embed, _named("embed")]
+    | Annotated[Doctor, _named("doctor")]
 )
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
     try:
-        verb = _parse(words)
+        verb = _parse(sys.argv[1:] if words is None else words)
     except ValueError as mistake:  # what a settings class says of values that cannot be meant
         return _refuse(mistake)
     try:
@@ -42,14 +107,17 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parse(words: Sequence[str] | None) -> Demo | FillMask | Embed | Doctor:
-    return tyro.cli(
-        Verb,  # type: ignore[arg-type]
+def _parse(words: Sequence[str]) -> Verb:
+    if words[:1] == ["pretrain"] or words[:2] == ["recipe", "check"]:
+        words = settings_as_words(words)
+    chosen = tyro.cli(
+        Words,  # type: ignore[arg-type]
         prog="modernbert",
         description="The whole life of a ModernBERT encoder.",
         args=words,
-        config=(tyro.conf.OmitArgPrefixes, tyro.conf.FlagCreatePairsOff),
+        config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
+    return chosen.verb if isinstance(chosen, Tokenizer | Data | Recipe | Model) else chosen
 
 
 def _refuse(mistake: ValueError) -> int:
