@@ -70,7 +70,7 @@ def stats(folder: str | Path, *, length: int = 1024, verify: bool = False) -> St
         longest=int(lengths.max()),
         mean=shards.num_tokens / len(shards),
         quantiles={f"{share:g}": int(value) for share, value in zip(QUANTILES, quantiles, strict=True)},
-        histogram=_histogram(lengths),
+        histogram=histogram(lengths),
         length=length,
         longer=float(is_longer.mean()),
         longer_tokens=float(lengths[is_longer].sum() / shards.num_tokens),
@@ -94,7 +94,7 @@ def bars(histogram: dict[int, int], width: int = 40) -> Sequence[str]:
     ]
 
 
-def _histogram(lengths: np.ndarray) -> dict[int, int]:
+def histogram(lengths: np.ndarray) -> dict[int, int]:
     """Every power of two between the shortest and the longest has its bin, empty ones too."""
     exponents = np.frexp(lengths.astype(np.float64))[1] - 1  # exact: lengths are far below 2**53
     counts = np.bincount(exponents)
