@@ -91,10 +91,10 @@ Words = (
 def main(words: Sequence[str] | None = None) -> int:
     """Run one verb and return the exit code."""
     try:
-        verb = _parse(sys.argv[1:] if words is None else words)
-    except ValueError as mistake:  # what a settings class says of values that cannot be meant
-        return _refuse(mistake)
-    try:
+        try:
+            verb = _parse(sys.argv[1:] if words is None else words)
+        except ValueError as mistake:  # what a settings class says of values that cannot be meant
+            return _refuse(mistake)
         verb.run()
     except UserError as mistake:
         return _refuse(mistake)

@@ -3,9 +3,12 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import tyro
+
+from modernbert.core.log import say
 
 if TYPE_CHECKING:
     from modernbert.train.pretrain import Result
@@ -38,8 +41,13 @@ class Pretrain:
         from modernbert.train.pretrain import pretrain
 
         result = pretrain(recipe)
-        if _is_first():
-            print(json.dumps(_facts(result)) if self.json else "\n".join(_lines(result)))
+        if not _is_first():
+            return
+        print(json.dumps(_facts(result)) if self.json else "\n".join(_lines(result)))
+        if find_spec("matplotlib"):
+            from modernbert.train.curves import draw
+
+            say(f"curves:  {draw(result.run)}")
 
 
 def settings_as_words(words: Sequence[str]) -> list[str]:

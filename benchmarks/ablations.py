@@ -1,0 +1,180 @@
+"""The paper's choices on a small budget: one short run a choice, all on the same text, and a page with what came out.
+
+    python benchmarks/ablations.py DATA.yaml            runs what is missing, two at a time, and writes docs/ablations.md
+    python benchmarks/ablations.py DATA.yaml --report   writes the page from the runs that are there
+
+DATA.yaml names token shards: `data: {sources: {wiki: {path: ...}}, held_out: {wiki: ...}}`. A choice is a file in
+benchmarks/ablations, laid over base.yaml.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modernbert.core.config import read
+from modernbert.core.files import write_atomically
+from modernbert.train.config import Recipe
+from modernbert.train.journal import read_metrics
+
+FOLDER = Path(__file__).parent / "ablations"
+DOCS = Path(__file__).resolve().parents[1] / "docs"
+NOISE = "other-seed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished run."""
+
+    name: str
+    folder: Path
+    evaluations: list[dict[str, Any]]
+
+    @property
+    def scores(self) -> dict[str, dict[str, float]]:
+        return sources_of(self.evaluations[-1])
+
+    @property
+    def loss(self) -> float:
+        """Held-out loss at the end, every source alike."""
+        return mean_loss(self.evaluations[-1])
+
+    @property
+    def accuracy(self) -> float:
+        return sum(score["accuracy"] for score in self.scores.values()) / len(self.scores)
+
+
+def sources_of(line: dict[str, Any]) -> dict[str, dict[str, float]]:
+    return {name: value for name, value in line.items() if isinstance(value, dict)}
+
+
+def mean_loss(line: dict[str, Any]) -> float:
+    losses = [score["loss"] for score in sources_of(line).values()]
+    return sum(losses) / len(losses)
+
+
+def names() -> list[str]:
+    return ["base", *sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "base")]
+
+
+def train(name: str, data: Path, out: Path) -> None:
+    """One run in a process of its own, on one core."""
+    files = [FOLDER / "base.yaml", *([FOLDER / f"{name}.yaml"] if name != "base" else []), data]
+    words = [sys.executable, "-m", "modernbert.cli.main", "pretrain", *map(str, files), f"run={out / name}"]
+    done = subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    print(f"{name}: {'done' if done.returncode == 0 else done.stderr[-500:]}", flush=True)
+
+
+def finished(out: Path) -> list[Run]:
+    runs = []
+    for name in names():
+        if (out / name / "model" / "config.json").exists():
+            runs.append(Run(name=name, folder=out / name, evaluations=read_metrics(out / name, "evaluation")))
+    return runs
+
+
+def purpose(name: str) -> str:
+    """The first line of the recipe's comment."""
+    return (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+
+
+def page(runs: Sequence[Run]) -> str:
+    base = next(run for run in runs if run.name == "base")
+    noise = next((abs(run.loss - base.loss) for run in runs if run.name == NOISE), None)
+    recipe = read(Recipe, base.folder / "resolved.json")
+    (stage,) = recipe.stages.values()
+    read_from = ", ".join(recipe.data.sources)
+    lines = [
+        "# The paper's choices on a small budget",
+        "",
+        f"Each line is a run of the `{recipe.model}` size over {stage.tokens}, from {read_from}; documents of up to",
+        f"{stage.rows.length}. All see the same text in the same order and are judged on the same held-out text under the same",
+        f"masks ({recipe.evaluation.rate:.0%}). So little training cannot prove a choice for two trillion tokens; it shows which of",
+        "them can be seen at all.",
+        "",
+        "| run | held-out loss | against base | masked tokens found |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| [{run.name}](../benchmarks/ablations/{run.name}.yaml) | {run.loss:.3f} | "
+            f"{'' if run is base else f'{run.loss - base.loss:+.3f}'} | {run.accuracy:.1%} |"
+            for run in sorted(runs, key=lambda run: run.loss)
+        ),
+        "",
+    ]
+    if noise is not None:
+        lines += [
+            f"Two runs of the base that differ in nothing but the seed are {noise:.3f} apart: less than that says nothing.",
+            "",
+        ]
+    lines += ["![held-out loss over tokens](ablations.png)", ""]
+    lines += [f"- **{run.name}** ({verdict(run, base, noise)}): {purpose(run.name)}" for run in runs if run is not base]
+    lines += ["", "Written by `python benchmarks/ablations.py DATA.yaml`.", ""]
+    return "\n".join(lines)
+
+
+def verdict(run: Run, base: Run, noise: float | None) -> str:
+    difference = run.loss - base.loss
+    if run.name == NOISE:
+        return "the noise"
+    if noise is not None and abs(difference) <= noise:
+        return "no difference to be seen"
+    return "better than base" if difference < 0 else "worse than base"
+
+
+def picture(runs: Sequence[Run], path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    axis = figure.subplots()
+    for run in runs:
+        tokens = [line["tokens"] / 1e6 for line in run.evaluations]
+        is_base = run.name in ("base", NOISE)
+        axis.plot(
+            tokens,
+            [mean_loss(line) for line in run.evaluations],
+            "o-",
+            markersize=3,
+            label=run.name,
+            color="black" if run.name == "base" else "gray" if is_base else None,
+            linewidth=2 if run.name == "base" else 1,
+        )
+    axis.set_xlabel("million tokens read")
+    axis.set_ylabel("held-out loss, nats a masked token")
+    axis.grid(alpha=0.25)
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+    with write_atomically(path) as file:
+        figure.savefig(file, format="png", dpi=80)
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, help="a recipe's `data` section: sources and held_out")
+    parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
+    parser.add_argument("--only", nargs="*", default=names(), choices=names())
+    parser.add_argument("--jobs", type=int, default=2, help="runs at once, each on one core")
+    parser.add_argument("--report", action="store_true", help="train nothing")
+    parser.add_argument("--page", type=Path, default=DOCS / "ablations.md")
+    chosen = parser.parse_args(words)
+    if not chosen.report:
+        with ThreadPoolExecutor(chosen.jobs) as pool:
+            list(pool.map(lambda name: train(name, chosen.data, chosen.out), chosen.only))
+    runs = finished(chosen.out)
+    if not any(run.name == "base" for run in runs):
+        print(f"error: {chosen.out} holds no finished run of the base: train it first", file=sys.stderr)
+        return 2
+    picture(runs, chosen.page.with_suffix(".png"))
+    with write_atomically(chosen.page, "w") as file:
+        file.write(page(runs))
+    print(json.dumps({run.name: round(run.loss, 4) for run in runs}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
