@@ -72,11 +72,8 @@ def train(name: str, data: Path, out: Path) -> None:
 
 
 def finished(out: Path) -> list[Run]:
-    runs = []
-    for name in names():
-        if (out / name / "model" / "config.json").exists():
-            runs.append(Run(name=name, folder=out / name, evaluations=read_metrics(out / name, "evaluation")))
-    return runs
+    done = [name for name in names() if (out / name / "model" / "config.json").exists()]
+    return [Run(name=name, folder=out / name, evaluations=read_metrics(out / name, "evaluation")) for name in done]
 
 
 def purpose(name: str) -> str:
