@@ -1,6 +1,7 @@
 """Small corpora whose every token tells where it is from, and rows read back into their documents."""
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -23,15 +24,11 @@ VOCABULARY = Vocabulary(
     special_ids=frozenset(range(FIRST)),
 )
 
-SMALL_VOCABULARY = Vocabulary(
-    size=300, num_ordinary=290, cls_id=CLS, sep_id=SEP, pad_id=0, mask_id=MASK, special_ids=frozenset(range(FIRST))
-)
-
 
 def documents_of(lengths: Sequence[int], *, source: int = 0) -> InMemory:
     """Every token of every document and source is another one: FIRST, FIRST + 1, ... in order."""
     ends = FIRST + source * 100_000 + np.cumsum([0, *lengths])
-    return InMemory([range(start, end) for start, end in zip(ends, ends[1:], strict=False)], VOCABULARY)
+    return InMemory([range(start, end) for start, end in pairwise(ends.tolist())], VOCABULARY)
 
 
 def truth(row: MaskedBatch) -> list[list[int]]:

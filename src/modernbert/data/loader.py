@@ -119,9 +119,7 @@ class Loader:
             if self._is_ours(plan):
                 stream = self.reader(plan) if self._workers is None else self._workers.take()
                 rows.append(_batch(stream, plan.row))
-        if (
-            self._workers is not None
-        ):  # the next batch is mostly as large, and is prepared while this one is learnt from
+        if self._workers is not None:  # the next batch is mostly as large; it is prepared while this one is learnt from
             self._plan_ahead(num_rows)
         missing = -(-num_rows // self._world) - len(rows)
         rows += [_filler(self.reader.sources[0].vocabulary) for _ in range(missing)]
