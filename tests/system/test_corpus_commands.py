@@ -1,4 +1,4 @@
-"""From a corpus to token shards by command: `tokenizer train`, `tokenizer check`, `data tokenize`, `data stats`."""
+"""From a corpus to token shards by command: `tokenizer train`, `tokenizer check`, `data tokenize`, `data stats`, `data peek`."""
 
 import json
 
@@ -56,6 +56,11 @@ def test_a_corpus_becomes_a_tokenizer_and_then_shards(corpus):
     assert shown.count("all checksums are right") == 2
     rows = [json.loads(row) for row in run(corpus, "data", "stats", "shards", "shards/held-out", "--json").splitlines()]
     assert [row["tokens"] for row in rows] == [made["tokens"], made["held_out_tokens"]]
+
+    peeked = run(corpus, "data", "peek", "shards", "--length", "64", "--room", "128", "--rate", "0.5")
+    assert "row 0: " in peeked
+    assert "⟦MASK" in peeked
+    assert "the first 4 blocks: 16,384 pieces" in peeked
 
 
 def test_tokenizing_sums_up_in_words(corpus):
