@@ -1,8 +1,8 @@
 """From documents to token shards: read, filter, compose (NFC), tokenize, write; in one pass, on all cores.
 
 The shards are the same, byte for byte, for any number of workers: documents are read and filtered by this process, cut
-into batches that do not depend on the workers, and written in their order. Memory holds the batches on their way (1 MB of
-text and its tokens, about 60 MB, each) and what the filters remember.
+into batches of 1 MB that do not depend on the workers, and written in their order. With a vocabulary of 50,368 a worker
+takes 130 MB and this process 100, and besides what the filters remember.
 """
 
 import json
