@@ -22,7 +22,7 @@ class Source:
     """Documents longer than this are left out; absent: no limit."""
 
     def __post_init__(self) -> None:
-        if not self.weight > 0:
+        if not 0 < self.weight < float("inf"):
             raise ConfigError(f"weight is {self.weight}, expected a number above 0: leave the source out instead")
         if self.at_most is not None and self.at_most < max(1, self.at_least):
             raise ConfigError(f"at_most is {self.at_most}, below at_least ({self.at_least}): no document is left")
