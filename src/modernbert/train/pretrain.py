@@ -31,7 +31,7 @@ from modernbert.train.evaluation import Score, evaluate
 from modernbert.train.journal import Metrics, claim
 from modernbert.train.schedule import learning_rate_share, rows_per_batch
 from modernbert.train.signals import stoppable
-from modernbert.train.start import starting_model
+from modernbert.train.start import read_model, starting_model
 from modernbert.train.step import Outcome, Trainer
 from modernbert.train.view import View
 from modernbert.train.world import World, joined
@@ -74,8 +74,11 @@ class _Run:
         self, recipe: Recipe, corpora: Corpora, world: World, asked: Callable[[], bool], stack: ExitStack
     ) -> None:
         self.recipe, self.corpora, self.world, self.asked = recipe, corpora, world, asked
+        self.checkpoints = Checkpoints(recipe.run / "checkpoints", recipe.saving, world)
+        stack.callback(self.checkpoints.close)
+        self.newest = self.checkpoints.newest()
         self.trainer = Trainer(
-            starting_model(recipe, corpora.vocabulary),
+            read_model(self.newest) if self.newest else starting_model(recipe, corpora.vocabulary),
             recipe.optim,
             seeds=Seeds(recipe.seed),
             world=world,
@@ -84,8 +87,6 @@ class _Run:
             z_loss=recipe.z_loss,
             dropout=recipe.dropout,
         )
-        self.checkpoints = Checkpoints(recipe.run / "checkpoints", recipe.saving, world)
-        stack.callback(self.checkpoints.close)
         self.scores: dict[str, Score] = {}
         self.progress = self.resume()
         self.metrics: Metrics | None = None
@@ -98,13 +99,12 @@ class _Run:
 
     def resume(self) -> Progress:
         """Where the run begins: at its newest checkpoint, else at the start, with somebody else's history if asked."""
-        newest = self.checkpoints.newest()
-        if newest is not None:
-            progress = read_progress(newest)
-            load_into(newest, self.trainer.model, self.trainer.optimizer)
+        if self.newest is not None:
+            progress = read_progress(self.newest)
+            load_into(self.newest, self.trainer.model, self.trainer.optimizer)
             self.trainer.watch.resume(progress.watch)
             if self.world.is_first:
-                say(f"going on from {newest}: {progress.tokens:,} tokens, stage {progress.stage}")
+                say(f"going on from {self.newest}: {progress.tokens:,} tokens, stage {progress.stage}")
             return progress
         start = self.recipe.start
         if isinstance(start, Continue) and is_checkpoint(Path(start.path)):
@@ -113,12 +113,10 @@ class _Run:
 
     def go(self) -> Result:
         """All that is left to do."""
-        names = list(self.recipe.stages)
+        stages = list(self.recipe.stages.items())
         config = self.trainer.model.config
-        for name, stage in self.recipe.stages.items():
+        for name, stage in stages[list(self.recipe.stages).index(self.progress.stage) :]:
             config = _config_of(stage, config)
-            if names.index(name) < names.index(self.progress.stage):
-                continue
             self.enter(name, stage, config)
             if not self.run_stage(name, stage):
                 self.save(stays=False)

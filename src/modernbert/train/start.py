@@ -12,7 +12,7 @@ from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.grow import grow
 from modernbert.model.heads import MaskedLM
 from modernbert.model.store import fresh, load
-from modernbert.train.checkpoint import is_checkpoint, load_into, read_config
+from modernbert.train.checkpoint import is_checkpoint, load_into, read_config, read_progress
 from modernbert.train.config import Continue, Fresh, Recipe
 
 
@@ -43,6 +43,7 @@ def read_model(path: str | Path) -> MaskedLM:
     """A masked language model in float32: from a checkpoint of a run, a folder in Hugging Face's layout, or a Hub id."""
     if not is_checkpoint(Path(path)):
         return load(path, MaskedLM, dtype=torch.float32)
+    read_progress(Path(path))  # says what is wrong with a damaged one
     model = MaskedLM(read_config(Path(path)))
     load_into(Path(path), model)
     return model

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from modernbert.core.seeds import Seeds
 from modernbert.data.loader import Batch, MaskedBatch
@@ -76,7 +76,7 @@ class Trainer:
         self.dtype = _dtype(devices, self.world.device)
         self.seeds = seeds
         """Of what a row draws in the forward pass; a new stage brings its own."""
-        self._draws = dropout > 0 or model.config.attention_dropout > 0
+        self._draws = any(isinstance(module, nn.Dropout) and module.p > 0 for module in self.model.modules())
 
     def step(self, batch: Batch, *, lr: float, peak: float, weight_decay: float) -> Outcome:
         """Learn from one global batch, of which `batch` holds this process's rows.
