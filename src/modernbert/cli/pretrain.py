@@ -23,7 +23,7 @@ class Pretrain:
     dry_run: bool = False
     """Print what would be done, check the data, and stop there."""
     json: bool = False
-    """Print the outcome as one JSON object."""
+    """Print the outcome as one JSON object; with --dry-run, the plan."""
 
     def run(self) -> None:
         """Read, run, and say where the model is."""
@@ -31,12 +31,11 @@ class Pretrain:
 
         recipe = read_recipe(self.recipes)
         if self.dry_run:
-            from modernbert.cli.recipe import describe
+            from modernbert.cli.recipe import Check
             from modernbert.train.corpora import Corpora
-            from modernbert.train.plan import plan
 
-            for line in [*describe(plan(recipe)), *Corpora.open(recipe).lines()]:
-                print(line)
+            Corpora.open(recipe)  # `recipe check` is content without text
+            Check(recipes=self.recipes, json=self.json).run()
             return
         from modernbert.train.pretrain import pretrain
 
@@ -51,9 +50,9 @@ class Pretrain:
 
 
 def settings_as_words(words: Sequence[str]) -> list[str]:
-    """Turn `--optim.lr 3e-4` and `--optim.lr=3e-4` into `optim.lr=3e-4`, which recipes read; other flags stay.
+    """Turn `--optim.lr 3e-4` and `--optim.lr=3e-4` into `optim.lr=3e-4`, which recipes read; other flags go to the end.
 
-    >>> settings_as_words(["base", "--optim.lr", "3e-4", "--seed=3", "--dry-run"])
+    >>> settings_as_words(["base", "--dry-run", "--optim.lr", "3e-4", "--seed=3"])
     ['base', 'optim.lr=3e-4', 'seed=3', '--dry-run']
     """
     from dataclasses import fields
@@ -72,7 +71,7 @@ def settings_as_words(words: Sequence[str]) -> list[str]:
             changed.append(f"{name}={value}")
         else:
             changed.append(f"{name}={next(left, '')}")
-    return changed
+    return sorted(changed, key=lambda word: word.startswith("--"))  # tyro wants words that belong together side by side
 
 
 def _is_first() -> bool:
