@@ -37,6 +37,14 @@ def test_every_piece_comes_once_an_epoch_and_epochs_differ_in_order():
     assert blocks[0] != blocks[1] != blocks[2]
 
 
+def test_each_epoch_of_a_source_has_an_order_of_its_own():
+    made = mixture([(1.0, [5] * 9)], look_ahead=1)  # so that nothing else is shuffled
+    read = [pieces_of(made.block(n))[0] for n in range(27)]
+    epochs = [read[:9], read[9:18], read[18:]]
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)
+
+
 def test_an_epoch_need_not_end_with_a_block():
     made = mixture([(1.0, [5] * 10)], look_ahead=4)
     read = [piece for n in range(5) for piece in pieces_of(made.block(n))]

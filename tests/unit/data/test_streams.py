@@ -84,6 +84,14 @@ class Lengths:
         return len(self.lengths)
 
 
+def test_documents_of_middling_lengths_fill_rows_too():
+    """News: few short ones to fill gaps with, so they must not be used up where others would do."""
+    sources = {"news": (Source(path="unused"), Lengths(453, 0.5, 3))}
+    settings = Rows(length=Tokens(1024), room=Tokens(1024))
+    rows = list(in_rows(Mixture(sources, settings, seeds=Seeds(0)).block(0), 1024, key=0))
+    assert sum(int(row.lengths.sum()) for row in rows) / (len(rows) * 1024) > 0.99
+
+
 @pytest.mark.parametrize(("length", "room"), [(1024, 1024), (1024, 8192), (8192, 8192)])
 def test_rows_are_more_than_99_percent_full(length, room):
     sources = {
