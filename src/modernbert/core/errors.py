@@ -24,11 +24,11 @@ class CheckpointError(UserError):
 
 
 class MissingExtraError(UserError, ImportError):
-    """An optional library is not installed; the message names the extra that brings it."""
+    """An optional library is not installed; the message says how to install it."""
 
 
-def require(module: str, *, extra: str) -> ModuleType:
-    """Import an optional library, or say which extra installs it.
+def require(module: str, *, extra: str | None = None) -> ModuleType:
+    """Import an optional library, or say which extra of ours brings it; none does where `extra` is not given.
 
     Raises:
         MissingExtraError: the library is not installed.
@@ -38,6 +38,5 @@ def require(module: str, *, extra: str) -> ModuleType:
     except ModuleNotFoundError as missing:
         if missing.name is None or missing.name.split(".")[0] != module.split(".")[0]:
             raise
-        raise MissingExtraError(
-            f"{module!r} is not installed and this needs it: run  pip install 'modernbert[{extra}]'"
-        ) from None
+        wanted = module.split(".")[0] if extra is None else f"'modernbert[{extra}]'"
+        raise MissingExtraError(f"{module!r} is not installed and this needs it: run  pip install {wanted}") from None

@@ -29,7 +29,7 @@ from modernbert.model.config import ModelConfig
 from modernbert.model.hf_config import from_file, to_mapping
 from modernbert.train.config import Saving
 from modernbert.train.guard import WatchState
-from modernbert.train.world import World
+from modernbert.train.world import World, as_lost
 
 FORMAT = 1
 
@@ -83,6 +83,7 @@ class Checkpoints:
 
         Raises:
             CheckpointError: it could not be written.
+            LostProcessError: another process is gone, so it could not be finished.
         """
         writing, self._writing = self._writing, None
         if writing is None:
@@ -90,6 +91,8 @@ class Checkpoints:
         try:
             writing.result()
         except (OSError, RuntimeError, CheckpointException) as error:
+            if lost := as_lost(error):
+                raise lost from error
             newest = self.newest()
             left = f"the last good one is {newest}" if newest else "there is none yet"
             raise CheckpointError(

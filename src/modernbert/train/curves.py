@@ -27,7 +27,7 @@ def draw(run: Path) -> Path:
     figure = Figure(figsize=(9, 9), layout="constrained")
     loss, found, rate, speed = figure.subplots(4, 1, sharex=True, height_ratios=[3, 2, 1, 1])
     tokens = np.array([step["tokens"] for step in steps]) / 1e6
-    losses = np.array([step["loss"] for step in steps])
+    losses = np.array([step["loss"] for step in steps], dtype=float)  # null, of a skipped step, becomes nan
     loss.plot(tokens, losses, color="#b9c9d8", linewidth=0.8, label="masked loss, each step")
     width = min(SMOOTH, len(steps))
     smooth = np.convolve(losses, np.ones(width) / width, mode="valid")

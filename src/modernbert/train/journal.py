@@ -16,7 +16,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from importlib.metadata import distributions
+from math import isfinite
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -27,8 +29,12 @@ from modernbert.core.config import read, to_plain, write
 from modernbert.core.errors import ConfigError, UserError, require
 from modernbert.core.files import write_atomically
 from modernbert.train.config import Recipe
+from modernbert.train.evaluation import Score
 
-FREE = ("run", "saving", "evaluation", "devices", "loggers", "guard")
+FREE = (
+    *("run", "saving", "evaluation", "devices", "loggers", "guard"),
+    *("data.num_workers", "data.held_out", "data.most_epochs"),
+)
 """Settings that may change when a run goes on: they do not decide what is learnt."""
 
 
@@ -40,9 +46,9 @@ def claim(recipe: Recipe, fingerprints: Mapping[str, str]) -> None:
     """
     folder = recipe.run
     before, data = folder / "resolved.json", folder / "data.json"
-    if before.exists():
+    if _has_begun(folder) and before.exists():
         _refuse_another(read(Recipe, before), recipe)
-    if data.exists():
+    if _has_begun(folder) and data.exists():
         _refuse_other_data(folder, json.loads(data.read_text(encoding="utf-8")), fingerprints)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -71,7 +77,7 @@ def environment() -> dict[str, object]:
         "command": sys.argv,
         "commit": _git("rev-parse", "HEAD"),
         "is_dirty": bool(_git("status", "--porcelain")),
-        "packages": {package.name: package.version for package in distributions()},
+        "packages": _packages(),
     }
 
 
@@ -82,11 +88,11 @@ class Metrics:
         path = folder / "metrics.jsonl"
         _take_back(path, after=from_step)
         self._file = path.open("a", encoding="utf-8")
-        self._loggers = [_open_logger(name, folder, settings) for name in loggers]
+        self._loggers = [_open_logger(name, folder, settings, from_step=from_step) for name in loggers]
 
     def write(self, kind: str, step: int, facts: Mapping[str, object]) -> None:
-        """One line; nested mappings become paths in the dashboards."""
-        self._file.write(json.dumps({"kind": kind, "step": step, **facts}) + "\n")
+        """One line, in which a number that is none is null; nested mappings become paths in the dashboards."""
+        self._file.write(json.dumps(_finite({"kind": kind, "step": step, **facts}), allow_nan=False) + "\n")
         self._file.flush()
         for logger in self._loggers:
             logger.log({f"{kind}/{name}": value for name, value in _flat(facts)}, step)
@@ -112,12 +118,18 @@ def read_metrics(folder: Path, kind: str) -> list[dict[str, Any]]:
         return [line for line in map(json.loads, lines) if line["kind"] == kind]
 
 
+def last_scores(folder: Path) -> dict[str, Score]:
+    """What the last evaluation of a run found, by held-out source."""
+    lines = read_metrics(folder, "evaluation")
+    return {name: Score(**value) for name, value in lines[-1].items() if isinstance(value, dict)} if lines else {}
+
+
 class _TensorBoard:
-    def __init__(self, folder: Path, settings: Mapping[str, object]) -> None:
-        require("tensorboard", extra="train")
+    def __init__(self, folder: Path, settings: Mapping[str, object], *, from_step: int) -> None:
+        require("tensorboard")
         from torch.utils.tensorboard import SummaryWriter
 
-        self._writer = SummaryWriter(str(folder / "tensorboard"))
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=from_step + 1)
         self._writer.add_text("recipe", f"```json\n{json.dumps(settings, indent=2)}\n```")
 
     def log(self, values: Mapping[str, float], step: int) -> None:
@@ -132,7 +144,7 @@ class _Hosted:
     """Weights & Biases and Trackio share their three verbs."""
 
     def __init__(self, module: str, folder: Path, settings: Mapping[str, object]) -> None:
-        self._module = require(module, extra="train")
+        self._module = require(module)
         self._module.init(project="modernbert", name=folder.name, config=dict(settings))
 
     def log(self, values: Mapping[str, float], step: int) -> None:
@@ -142,15 +154,21 @@ class _Hosted:
         self._module.finish()
 
 
-def _open_logger(name: str, folder: Path, settings: Mapping[str, object]) -> _TensorBoard | _Hosted:
-    return _TensorBoard(folder, settings) if name == "tensorboard" else _Hosted(name, folder, settings)
+def _open_logger(name: str, folder: Path, settings: Mapping[str, object], *, from_step: int) -> _TensorBoard | _Hosted:
+    if name == "tensorboard":
+        return _TensorBoard(folder, settings, from_step=from_step)
+    return _Hosted(name, folder, settings)
+
+
+def _has_begun(folder: Path) -> bool:
+    """Whether there is anything to go on with; a recipe that was refused at its start may be mended."""
+    metrics = folder / "metrics.jsonl"
+    return (folder / "checkpoints").exists() or (metrics.exists() and metrics.stat().st_size > 0)
 
 
 def _refuse_another(before: Recipe, now: Recipe) -> None:
     old, new = to_plain(before), to_plain(now)
-    changed = [f.name for f in fields(Recipe) if f.name not in FREE and old[f.name] != new[f.name]]
-    changed = [place for name in changed for place in _differences(old[name], new[name], name)]
-    changed = [place for place in changed if not place.startswith("data.num_workers")]
+    changed = [place for f in fields(Recipe) for place in _differences(old[f.name], new[f.name], f.name)]
     if changed:
         raise ConfigError(
             f"{now.run} holds a run of another recipe, which differs in {', '.join(changed[:4])}"
@@ -169,6 +187,8 @@ def _refuse_other_data(folder: Path, before: Mapping[str, str], now: Mapping[str
 
 
 def _differences(old: object, new: object, at: str) -> list[str]:
+    if at in FREE:
+        return []
     if not isinstance(old, dict) or not isinstance(new, dict):
         return [] if old == new else [f"{at} ({old} there, {new} here)"]
     if list(old) != list(new) and at == "stages":
@@ -186,6 +206,13 @@ def _take_back(path: Path, *, after: int) -> None:
         file.writelines(kept)
 
 
+def _finite(facts: object) -> object:
+    """JSON knows no nan."""
+    if isinstance(facts, Mapping):
+        return {name: _finite(value) for name, value in facts.items()}
+    return None if isinstance(facts, float) and not isfinite(facts) else facts
+
+
 def _flat(facts: Mapping[str, object], at: str = "") -> list[tuple[str, float]]:
     found: list[tuple[str, float]] = []
     for name, value in facts.items():
@@ -194,6 +221,12 @@ def _flat(facts: Mapping[str, object], at: str = "") -> list[tuple[str, float]]:
         elif isinstance(value, int | float):
             found.append((f"{at}{name}", float(value)))
     return found
+
+
+@cache
+def _packages() -> dict[str, str]:
+    """A second of reading small files where there are hundreds."""
+    return {package.name: package.version for package in distributions()}
 
 
 def _git(*words: str) -> str:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 
+import torch
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from modernbert.core.config import to_plain
@@ -28,7 +30,7 @@ from modernbert.train.checkpoint import Checkpoints, Progress, is_checkpoint, lo
 from modernbert.train.config import Continue, Recipe, Stage
 from modernbert.train.corpora import Corpora
 from modernbert.train.evaluation import Score, evaluate
-from modernbert.train.journal import Metrics, claim
+from modernbert.train.journal import Metrics, claim, read_metrics
 from modernbert.train.schedule import learning_rate_share, rows_per_batch
 from modernbert.train.signals import stoppable
 from modernbert.train.start import read_model, starting_model
@@ -44,7 +46,7 @@ class Result:
     run: Path
     progress: Progress
     scores: dict[str, Score]
-    """Of the last evaluation, by held-out source."""
+    """Of the last evaluation, by held-out source; known to the first process."""
     model: Path | None
     """The finished model in Hugging Face's layout; absent when the run was told to stop: the same command goes on."""
 
@@ -89,13 +91,15 @@ class _Run:
         )
         self.scores: dict[str, Score] = {}
         self.progress = self.resume()
+        self.saved = None if self.newest is None else self.progress.step
         self.metrics: Metrics | None = None
         if world.is_first:
             settings = to_plain(recipe)
             self.metrics = Metrics(recipe.run, recipe.loggers, from_step=self.progress.step, settings=settings)
             stack.callback(self.metrics.close)
+            self.scores = _last_scores(recipe.run)
         self.view = stack.enter_context(View(recipe, shows=world.is_first))
-        self.peak_flops = matmul_rate(self.trainer.dtype, world.device.type) * world.size
+        self.peak_flops = _peak_flops(self.trainer.dtype, world.device.type) * world.size
 
     def resume(self) -> Progress:
         """Where the run begins: at its newest checkpoint, else at the start, with somebody else's history if asked."""
@@ -216,8 +220,10 @@ class _Run:
         self.view.scores(now.stage, now.tokens, self.scores)
 
     def save(self, *, stays: bool) -> None:
-        """A checkpoint of everything."""
-        trainer = self.trainer
+        """A checkpoint of everything, unless this very step has one, which may be one that stays."""
+        if self.saved == self.progress.step:
+            return
+        trainer, self.saved = self.trainer, self.progress.step
         self.checkpoints.save(trainer.model, trainer.optimizer, trainer.model.config, self.progress, stays=stays)
 
     def publish(self) -> None:
@@ -255,6 +261,17 @@ def _config_of(stage: Stage, config: ModelConfig) -> ModelConfig:
         local_rope_theta=stage.local_rope_theta or config.local_rope_theta,
         max_position_embeddings=max(int(stage.rows.length), config.max_position_embeddings),
     )
+
+
+def _last_scores(run: Path) -> dict[str, Score]:
+    """What the last evaluation found, also when it was before an interruption."""
+    (last,) = read_metrics(run, "evaluation")[-1:] or [{}]
+    return {name: Score(**value) for name, value in last.items() if isinstance(value, dict)}
+
+
+@cache
+def _peak_flops(dtype: torch.dtype, device: str) -> float:
+    return matmul_rate(dtype, device)
 
 
 def _passes(every: Tokens | None, before: int, now: int) -> bool:

@@ -114,9 +114,15 @@ def without_sync(model: nn.Module, *, when: bool) -> Iterator[None]:
         yield
 
 
-def says_lost(error: BaseException) -> bool:
-    """Whether torch means by this that another process is gone: gloo has no exception of its own, only its file names."""
-    return isinstance(error, dist.DistError) or "gloo/" in str(error)
+def as_lost(error: BaseException) -> LostProcessError | None:
+    """What to tell if torch means by `error` that another process is gone; gloo has no exception of its own, only its name."""
+    if not isinstance(error, dist.DistError) and "gloo" not in str(error):
+        return None
+    (said, *_) = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return LostProcessError(
+        f"another process of this run is gone or does not answer ({said[:160]}): look at its own output, then start the "
+        "same command again; it goes on from the last checkpoint"
+    )
 
 
 @contextmanager
@@ -124,9 +130,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if not says_lost(error):
+        lost = as_lost(error)
+        if lost is None:
             raise
-        raise LostProcessError(
-            f"another process of this run is gone or does not answer ({str(error).splitlines()[0][:160]}): look at its own "
-            "output, then start the same command again; it goes on from the last checkpoint"
-        ) from error
+        raise lost from error

@@ -1,0 +1,135 @@
+"""Runs of a second: a small corpus as shards, a recipe over it, and what a run leaves behind, to be compared.
+
+As a program it trains by a recipe that was written down: python runs.py RECIPE...
+"""
+
+import json
+import random
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from modernbert.core.config import read
+from modernbert.data.shard_writer import write_shards
+from modernbert.train.config import Recipe
+from modernbert.train.start import read_model
+from support.texts import small_tokenizer
+
+NUM_WORDS = 400
+"""Ids that occur, of the 435 ordinary ones of the small tokenizer."""
+
+TIMINGS = ("seconds", "tokens_per_second", "flops_share")
+"""Of a line of metrics: what differs between two runs of one recipe."""
+
+SMALL = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.06,
+}
+
+
+def documents(num: int, *, seed: int = 0, longest: int = 150) -> list[list[int]]:
+    """Ids of which few are frequent; each is often followed by the same other one. The same on every machine."""
+    chance = random.Random(seed)
+    made = []
+    for _ in range(num):
+        document = [int(NUM_WORDS * chance.random() ** 3)]
+        for _ in range(int(1 + (longest - 1) * chance.random())):
+            is_usual = chance.random() < 0.5
+            document.append((7 * document[-1] + 3) % NUM_WORDS if is_usual else int(NUM_WORDS * chance.random() ** 3))
+        made.append(document)
+    return made
+
+
+def shards(folder: Path, num: int = 60, *, seed: int = 0, longest: int = 150) -> Path:
+    """A folder of token shards of the small tokenizer."""
+    with write_shards(folder, small_tokenizer(), shard_tokens=3000) as writer:
+        for document in documents(num, seed=seed, longest=longest):
+            writer.append(document)
+    return folder
+
+
+def settings(home: Path, *, steps: tuple[int, int] = (6, 4)) -> dict[str, Any]:
+    """Two stages, the second of longer documents; the shards of `home` are made when they are not there."""
+    for name, num, seed in (("text", 60, 0), ("held", 12, 1)):
+        if not (home / name).exists():
+            shards(home / name, num, seed=seed)
+    return {
+        "model": dict(SMALL),
+        "run": str(home / "run"),
+        "data": {
+            "sources": {"text": {"path": str(home / "text")}},
+            "held_out": {"held": str(home / "held")},
+            "most_epochs": 1000,
+        },
+        "optim": {"kind": "muon", "lr": 4e-3},
+        "dropout": 0.1,
+        "devices": {"precision": "float32"},
+        "saving": {"every": 512},
+        "evaluation": {"every": 1024, "tokens": 600},
+        "stages": {
+            "short": {
+                "tokens": 256 * steps[0],
+                "batch": {"size": 256},
+                "rows": {"length": 64, "room": 128, "look_ahead": 16},
+                "schedule": {"warmup": 256},
+                "global_rope_theta": 10_000,
+            },
+            "long": {
+                "tokens": 256 * steps[1],
+                "batch": {"size": 256},
+                "rows": {"length": 128, "room": 128, "look_ahead": 16},
+                "schedule": {"decay": "all"},
+                "global_rope_theta": 160_000,
+            },
+        },
+    }
+
+
+def recipe(home: Path, *changes: str, steps: tuple[int, int] = (6, 4)) -> Recipe:
+    """The settings with changes such as `optim.lr=1e-3`."""
+    return read(Recipe, settings(home, steps=steps), overrides=changes)
+
+
+def metrics(run: Path) -> list[dict[str, Any]]:
+    """All lines of a run's metrics, without what depends on the clock."""
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    return [{key: value for key, value in line.items() if key not in TIMINGS} for line in lines]
+
+
+def weights(folder: Path) -> dict[str, Tensor]:
+    """Of a checkpoint or a model in Hugging Face's layout."""
+    return read_model(folder).state_dict()
+
+
+def checkpoints(run: Path) -> list[int]:
+    """The steps that checkpoints are there of."""
+    return sorted(int(path.name.removeprefix("step-")) for path in (run / "checkpoints").glob("step-*"))
+
+
+def assert_same_weights(actual: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Bit for bit, and the same names."""
+    assert actual.keys() == expected.keys()
+    different = [name for name in expected if not torch.equal(actual[name], expected[name])]
+    assert not different, f"{len(different)} of {len(expected)} tensors differ, {different[0]} first"
+
+
+def assert_same_run(actual: Path, expected: Path) -> None:
+    """Two finished runs left the same metrics and the same model, bit for bit."""
+    assert metrics(actual) == metrics(expected)
+    assert_same_weights(weights(actual / "model"), weights(expected / "model"))
+
+
+if __name__ == "__main__":
+    from modernbert.train.pretrain import pretrain
+
+    torch.set_num_threads(1)
+    for path in sys.argv[1:]:
+        pretrain(read(Recipe, Path(path)))
