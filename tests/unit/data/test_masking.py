@@ -124,18 +124,31 @@ def test_whole_words_need_words():
         masked([5], Masking(whole_words=True))
 
 
-def test_a_span_shows_alike_and_a_special_token_parts_it():
-    document = [CLS, *range(10, 18), SEP]
-    policy = Masking(rate=0.3, span=10.0, mask_share=0.5, random_share=0)  # spans of ten, so longer than a document
-    inputs, labels = masked(document * 2000, policy)
-    shown = (inputs == MASK).reshape(-1, 10)[:, 1:-1]
-    is_predicted = (labels != IGNORE).reshape(-1, 10)[:, 1:-1]
-    whole = is_predicted.all(axis=1)
-    assert whole.sum() > 100
-    alike = (shown[whole].all(axis=1) | ~shown[whole].any(axis=1)).mean()
-    assert alike > 0.4  # where one span covers it; two that touch may differ
-    neighbours = shown[:-1].all(axis=1) & whole[1:] & ~shown[1:].any(axis=1)
-    assert neighbours.any()
+def test_a_span_shows_alike():
+    policy = Masking(rate=0.02, span=3.8, mask_share=0.5, random_share=0.2)  # so rare that spans hardly touch
+    inputs, labels = masked([5] * 60_000, policy, num_ordinary=4)  # replacements are 0 to 3, so never 5
+    runs = [places for is_predicted, places in units(labels) if is_predicted and len(places) > 1]
+    ways = np.where(inputs == MASK, 0, np.where(inputs == 5, 2, 1))
+    alike = [places for places in runs if len(set(ways[places].tolist())) == 1]
+    assert len(alike) > 0.95 * len(runs) > 100
+    for way, share in enumerate([0.5, 0.2, 0.3]):
+        assert np.mean([ways[places[0]] == way for places in alike]) == pytest.approx(share, abs=0.15)
+    at_random = [set(inputs[places].tolist()) for places in alike if ways[places[0]] == 1]
+    assert any(len(tokens) > 1 for tokens in at_random)  # a random token for each place
+
+
+def test_spans_that_touch_are_two():
+    inputs, labels = masked([5] * 400, Masking(rate=1, span=1.0, mask_share=0.5, random_share=0))
+    assert (labels == 5).all()
+    assert (inputs == MASK).mean() == pytest.approx(0.5, abs=0.15)
+
+
+def test_a_span_that_a_special_token_cuts_is_two():
+    policy = Masking(rate=0.9, span=9.0, mask_share=0.5, random_share=0)
+    rows = [masked([5, SEP, 5], policy, seed) for seed in range(300)]
+    assert all(inputs[1] == SEP for inputs, _ in rows)
+    both = [inputs for inputs, labels in rows if (labels != IGNORE).sum() == 2]
+    assert np.mean([inputs[0] == inputs[2] for inputs in both]) == pytest.approx(0.5, abs=0.2)
 
 
 def test_a_vocabulary_without_ordinary_ids_is_refused():
