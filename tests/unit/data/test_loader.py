@@ -54,19 +54,20 @@ def test_rows_are_what_packing_lists_would_make():
         assert not row.packed.has_holes
 
 
-def test_an_epoch_of_rows_holds_every_token_once():
+def test_an_epoch_of_rows_holds_every_token_once_whatever_blocks_it_takes():
     documents = documents_of(LENGTHS)
     num_pieces = sum(max(1, -(-length // 30)) for length in LENGTHS)
-    rows = Rows(length=Tokens(32), room=Tokens(64), look_ahead=num_pieces)
-    one = loader(sources={"web": (Source(path="unused"), documents)}, rows=rows)
-    found = []
-    while one.state()["block"] == 0:
-        found += truth(one.take(1).rows[0])
-        if len(found) == num_pieces:
-            break
-    tokens = sorted(token for piece in found for token in piece[1:-1])
-    assert tokens == sorted(token for d in range(len(documents)) for token in documents.tokens(d).tolist())
-    assert all(piece[0] == CLS and piece[-1] == SEP for piece in found)
+    for num_blocks in (1, 3):
+        assert num_pieces % num_blocks == 0
+        rows = Rows(length=Tokens(32), room=Tokens(64), look_ahead=num_pieces // num_blocks)
+        one = loader(sources={"web": (Source(path="unused"), documents)}, rows=rows)
+        found = []
+        while len(found) < num_pieces:
+            found += truth(one.take(1).rows[0])
+        assert one.state()["block"] == num_blocks - 1
+        assert all(piece[0] == CLS and piece[-1] == SEP for piece in found)
+        tokens = sorted(token for piece in found for token in piece[1:-1])
+        assert tokens == sorted(token for d in range(len(documents)) for token in documents.tokens(d).tolist())
 
 
 @pytest.mark.parametrize("world", [2, 3])
@@ -246,6 +247,7 @@ def test_held_out_rows_are_as_many_tokens_as_asked_and_no_more():
     for tokens in (100, 400, total - 1, total, 10**9):
         read = sum(row.packed.num_tokens for row in held_out(documents, tokens=tokens))
         assert min(tokens, total) - 32 < read <= min(tokens, total)
+        assert tokens < total or read == total
     assert len(held_out(tokens=1)) == 1  # never nothing
 
 

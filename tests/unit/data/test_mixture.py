@@ -45,6 +45,13 @@ def test_each_epoch_of_a_source_has_an_order_of_its_own():
     assert all(sorted(epoch) == sorted(epochs[0]) for epoch in epochs)
 
 
+def test_sources_of_equal_size_are_not_read_in_step():
+    block = mixture([(1.0, [9] * 500), (1.0, [9] * 500)], look_ahead=200).block(0)
+    first, second = (set(block.documents[block.sources == source].tolist()) for source in (0, 1))
+    assert len(first) == len(second) == 100
+    assert 5 < len(first & second) < 40  # 20 by chance
+
+
 def test_an_epoch_need_not_end_with_a_block():
     made = mixture([(1.0, [5] * 10)], look_ahead=4)
     read = [piece for n in range(5) for piece in pieces_of(made.block(n))]
