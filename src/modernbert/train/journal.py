@@ -85,10 +85,10 @@ class Metrics:
     """`metrics.jsonl` and the dashboards beside it."""
 
     def __init__(self, folder: Path, loggers: Sequence[str], *, from_step: int, settings: Mapping[str, object]) -> None:
+        self._loggers = [_open_logger(name, folder, settings, from_step=from_step) for name in loggers]
         path = folder / "metrics.jsonl"
         _take_back(path, after=from_step)
         self._file = path.open("a", encoding="utf-8")
-        self._loggers = [_open_logger(name, folder, settings, from_step=from_step) for name in loggers]
 
     def write(self, kind: str, step: int, facts: Mapping[str, object]) -> None:
         """One line, in which a number that is none is null; nested mappings become paths in the dashboards."""

@@ -187,7 +187,7 @@ def test_an_error_of_the_background_is_raised_at_the_next_save_and_old_ones_stay
     checkpoints = opened(tmp_path)
     (two.folder / "step-00000003").write_text("in the way")
     checkpoints.save(*trained(), SHAPE, at(3), stays=False)
-    with pytest.raises(CheckpointError, match="the last good one is .*step-00000002: make room, then start the same"):
+    with pytest.raises(CheckpointError, match=r"the last good one is .*step-00000002: make room, then start the same"):
         checkpoints.save(*trained(), SHAPE, at(4), stays=False)
     checkpoints.close()
     assert read_progress(checkpoints.newest()).step == 2

@@ -25,6 +25,7 @@ from support.texts import small_tokenizer
 from support.tiny import random_documents, tiny_config
 
 FLOAT32 = Devices(precision="float32")
+STABLE = StableAdamW(lr=1e-2)
 RATES = {"lr": 1e-2, "peak": 1e-2, "weight_decay": 1e-5}
 
 
@@ -45,7 +46,7 @@ UNEVEN = (row([9, 30], [1, 5, 12]), row([20], [0]), row([3, 40, 4], list(range(2
 """3, 1, 42 and no masked tokens."""
 
 
-def trainer(*, optim=StableAdamW(lr=1e-2), dropout=0.0, guard=None, z_loss=0.0, **config):
+def trainer(*, optim=STABLE, dropout=0.0, guard=None, z_loss=0.0, **config):
     model = fresh(tiny_config(num_hidden_layers=2, hidden_size=32, intermediate_size=24, **config), MaskedLM, seed=3)
     return Trainer(model, optim, seeds=Seeds(5), devices=FLOAT32, dropout=dropout, guard=guard, z_loss=z_loss)
 
