@@ -74,8 +74,7 @@ def _attention(
     layer: "Layer", x_TD: Tensor, config: ModelConfig, packed: Packed, rope: Rope, window: Window, backend: Backend
 ) -> Tensor:
     qkv_T3HK = layer.attn.Wqkv(layer.attn_norm(x_TD)).unflatten(-1, (3, config.num_attention_heads, config.head_dim))
-    q_THK, k_THK = rope(qkv_T3HK[:, :2]).unbind(1)
-    v_THK = qkv_T3HK[:, 2].contiguous()  # a view would keep all three alive, in training until the backward pass
+    q_THK, k_THK, v_THK = rope.split(qkv_T3HK)
     del qkv_T3HK
     dropout = config.attention_dropout if layer.training else 0.0
     heads_THK = attend(q_THK, k_THK, v_THK, layout=packed, window=window, backend=backend, dropout=dropout)

@@ -35,6 +35,15 @@ class Rope:
         """Rotate every head of every token by its position. Half precision is rotated in float32, then rounded."""
         return _Rotate.apply(heads, self.cos, self.sin)
 
+    def split(
+        self, qkv: Float[Tensor, "T 3 H K"]
+    ) -> tuple[Float[Tensor, "T H K"], Float[Tensor, "T H K"], Float[Tensor, "T H K"]]:
+        """Rotated queries, rotated keys, and values: tensors of their own, so that the joint one can go.
+
+        Slicing would do the same, but each slice's gradient is a tensor of the whole size, mostly zeros.
+        """
+        return _Split.apply(qkv, self.cos, self.sin)
+
 
 @lru_cache(maxsize=8)
 def _table(theta: float, head_size: int, rows: int, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -63,14 +72,47 @@ class _Rotate(torch.autograd.Function):
         return _rotate(grad, cos, -sin), None, None
 
 
+class _Split(torch.autograd.Function):
+    """The gradients of all three are written side by side, once."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, qkv: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        ctx.save_for_backward(cos, sin)
+        q_T1HK, k_T1HK = (_rotate(qkv[:, i : i + 1], cos, sin) for i in range(2))
+        return q_T1HK.squeeze(1), k_T1HK.squeeze(1), qkv[:, 2].clone(memory_format=torch.contiguous_format)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+        cos, sin = ctx.saved_tensors  # type: ignore[attr-defined]
+        back = -sin
+        q_THK, k_THK, v_THK = grads
+        if torch.compiler.is_compiling():
+            turned = (_rotate(grad[:, None], cos, back) for grad in (q_THK, k_THK))
+            return torch.cat((*turned, v_THK[:, None]), dim=1), None, None
+        joint_T3HK = v_THK.new_empty(v_THK.shape[0], 3, *v_THK.shape[1:])
+        for i, grad in enumerate((q_THK, k_THK)):
+            _rotate_into(joint_T3HK[:, i : i + 1], grad[:, None], cos, back)
+        joint_T3HK[:, 2] = v_THK
+        return joint_T3HK, None, None
+
+
 def _rotate(heads_TSHK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     working = torch.promote_types(heads_TSHK.dtype, torch.float32)
-    cos, sin = (table.to(working)[:, None, None] for table in (cos, sin))
-    near, far = heads_TSHK.to(working).chunk(2, dim=-1)
     if torch.compiler.is_compiling():  # which fuses the plain formula, and refuses to write into halves
+        cos, sin = (table.to(working)[:, None, None] for table in (cos, sin))
+        near, far = heads_TSHK.to(working).chunk(2, dim=-1)
         return torch.cat((near * cos - far * sin, far * cos + near * sin), dim=-1).to(heads_TSHK.dtype)
     turned = torch.empty(heads_TSHK.shape, dtype=working, device=heads_TSHK.device)
-    left, right = turned.chunk(2, dim=-1)
+    return _rotate_into(turned, heads_TSHK, cos, sin).to(heads_TSHK.dtype)
+
+
+def _rotate_into(turned_TSHK: Tensor, heads_TSHK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    working = torch.promote_types(heads_TSHK.dtype, torch.float32)
+    if turned_TSHK.dtype != working:
+        return turned_TSHK.copy_(_rotate(heads_TSHK, cos, sin))
+    cos, sin = (table.to(working)[:, None, None] for table in (cos, sin))
+    near, far = heads_TSHK.to(working).chunk(2, dim=-1)
+    left, right = turned_TSHK.chunk(2, dim=-1)
     torch.mul(near, cos, out=left).addcmul_(far, sin, value=-1)
     torch.mul(far, cos, out=right).addcmul_(near, sin)
-    return turned.to(heads_TSHK.dtype)
+    return turned_TSHK

@@ -103,3 +103,41 @@ def test_what_a_compiled_graph_computes_is_the_same(monkeypatch):
     assert_exact(traced.cos, eager.cos)
     assert_exact(traced.sin, eager.sin)
     assert_fp32(traced(heads), turned.double())
+
+
+def by_slices(rope, qkv):
+    """The slow twin of `Rope.split`."""
+    q, k = rope(qkv[:, :2]).unbind(1)
+    return q, k, qkv[:, 2]
+
+
+def test_splitting_gives_what_slices_give_and_so_does_its_gradient():
+    rope = Rope.at(POSITIONS, theta=10_000.0, head_size=16, longest=LONGEST)
+    for dtype in (torch.float32, torch.bfloat16, torch.float64):
+        qkv = torch.randn(len(POSITIONS), 3, 2, 16).to(dtype).requires_grad_()
+        found, truth = rope.split(qkv), by_slices(rope, qkv)
+        upstream = [torch.randn_like(part) for part in truth]
+        for part, twin in zip(found, truth, strict=True):
+            assert_exact(part, twin)
+            assert part.is_contiguous()
+        assert_exact(*(torch.autograd.grad(parts, qkv, upstream)[0] for parts in (found, truth)))
+
+
+def test_what_is_split_shares_no_memory_with_the_whole():
+    rope = Rope.at(POSITIONS, theta=10_000.0, head_size=16, longest=LONGEST)
+    qkv = torch.randn(len(POSITIONS), 3, 2, 16)
+    whole = qkv.untyped_storage().data_ptr()
+    assert all(part.untyped_storage().data_ptr() != whole for part in rope.split(qkv))
+
+
+def test_splitting_in_a_compiled_graph_is_the_same(monkeypatch):
+    rope = Rope.at(POSITIONS, theta=10_000.0, head_size=16, longest=LONGEST)
+    qkv = torch.randn(len(POSITIONS), 3, 2, 16, requires_grad=True)
+    eager = rope.split(qkv)
+    upstream = [torch.randn_like(part) for part in eager]
+    (gradient,) = torch.autograd.grad(eager, qkv, upstream)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    traced = rope.split(qkv)
+    for part, twin in zip(traced, eager, strict=True):
+        assert_fp32(part.detach(), twin.detach().double())
+    assert_fp32(torch.autograd.grad(traced, qkv, upstream)[0], gradient.double())
