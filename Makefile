@@ -4,10 +4,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format bench docs clean
+.PHONY: help demo test check format bench bench-pretrain docs clean
 
 help:            ## this list
-	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
+	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
 
 # One stamp for each set of extras: installing again only when the project or its pins changed.
 .venv/%.stamp: pyproject.toml constraints.txt
@@ -34,6 +34,9 @@ format: .venv/dev.stamp    ## put the style right
 
 bench: .venv/test.stamp    ## encode against stock transformers, alternating; writes docs/benchmarks.md
 	$(BIN)/python benchmarks/encode.py $(ARGS)
+
+bench-pretrain: .venv/test.stamp .venv/finetune.stamp    ## pre-train against transformers' Trainer, alternating; writes docs/benchmarks-pretrain.md
+	$(BIN)/python benchmarks/pretrain.py $(ARGS)
 
 docs: .venv/test.stamp     ## run every command and block that the documentation shows
 	$(BIN)/python -m pytest tests/docs $(ARGS)

@@ -23,7 +23,7 @@ PARTS = {
         "aten::cat",
         "CatBackward",
     ),
-    "rotary": ("_Rotate",),
+    "rotary": ("_Split", "_Rotate"),
     "norms": ("layer_norm", "LayerNorm"),
     "activation and gate": ("gelu", "Gelu", "aten::mul", "MulBackward", "CompiledFunction", "## Call CompiledFxGraph"),
     "linear": ("aten::linear", "Addmm", "MmBackward", "LinearBackward"),
