@@ -64,22 +64,6 @@ class Packed:
         return packed.to(device)
 
     @classmethod
-    def from_stream(cls, ids: Int[Tensor, "T"], lengths: Sequence[int]) -> "Packed":
-        """Documents of these lengths that already lie one after the other; nothing is copied. For who made the stream itself.
-
-        Raises:
-            ValueError: the lengths do not add up to the stream, or an id is not a whole number of 0 or more.
-        """
-        if not lengths or sum(lengths) != len(ids):
-            raise ValueError(
-                f"lengths add up to {sum(lengths)} tokens in {len(lengths)} documents: found a stream of {len(ids)}"
-            )
-        counted = torch.tensor(lengths)
-        return cls(
-            ids=_whole(ids), offsets=_offsets(lengths), positions=_count_up(counted), widest=max(0, max(lengths) - 1)
-        )
-
-    @classmethod
     def from_padded(cls, ids: Int[Tensor, "B L"], mask: Shaped[Tensor, "B L"] | None = None) -> "Packed":
         """Pack a padded batch: right or left padding, or holes anywhere, as the mask says (1 or True = a real token).
 
