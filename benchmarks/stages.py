@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 
 from ablations import DOCS, mean_loss, sources_of
 from modernbert.core.config import read
@@ -186,7 +185,6 @@ def main(words: Sequence[str] | None = None) -> int:
         train("three-stages", stages, chosen.data)
         train("wide", wide, chosen.data)
         train("wide", tiled, chosen.data, "start.kind=grow", f"start.path={stage_ends(stages)[0]}")
-    torch.set_grad_enabled(False)
     scores = by_stage(stages)
     pictures(scores, stages, wide, tiled, chosen.docs)
     with write_atomically(chosen.docs / "stages.md", "w") as file:

@@ -1,0 +1,81 @@
+"""The pages of the ablations and of the three stages, written from runs of a second."""
+
+from pathlib import Path
+
+import pytest
+
+from modernbert.core.config import read, write
+from modernbert.train.config import Recipe
+from modernbert.train.pretrain import pretrain
+from support.runs import SMALL, settings
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def benchmarks(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "benchmarks"))
+
+
+def _run(home, name, **changes):
+    return pretrain(read(Recipe, settings(home), {"run": str(home / "runs" / name)}, changes))
+
+
+def test_the_page_of_the_ablations_compares_with_the_base(benchmarks, tmp_path, capsys):
+    import ablations
+
+    one_stage = {"train": settings(tmp_path)["stages"]["short"]}
+    whole = settings(tmp_path) | {"stages": one_stage}
+    for name, changes in [
+        ("base", {}),
+        ("other-seed", {"seed": 18}),
+        ("muon", {"optim": {"kind": "muon", "lr": 1e-5}}),
+    ]:
+        pretrain(read(Recipe, whole, {"run": str(tmp_path / "runs" / name)}, changes))
+    page = tmp_path / "page.md"
+    words = ["data.yaml", "--out", str(tmp_path / "runs"), "--report", "--page", str(page)]
+    assert ablations.main(words) == 0
+    text = page.read_text()
+    base, slow = (ablations.finished(tmp_path / "runs")[i] for i in (0, 1))
+    assert (base.name, slow.name) == ("base", "muon")
+    assert f"| {slow.loss:.3f} | {slow.loss - base.loss:+.3f} |" in text
+    assert "**muon** (worse than base)" in text
+    assert page.with_suffix(".png").stat().st_size > 5_000
+
+
+def test_without_a_base_there_is_nothing_to_compare_with(benchmarks, tmp_path, capsys):
+    import ablations
+
+    assert ablations.main(["data.yaml", "--out", str(tmp_path), "--report", "--page", str(tmp_path / "page.md")]) == 2
+    assert "holds no finished run of the base" in capsys.readouterr().err
+
+
+def test_every_ablation_is_a_recipe_over_the_base():
+    folder = ROOT / "benchmarks" / "ablations"
+    base = read(Recipe, folder / "base.yaml")
+    for path in folder.glob("*.yaml"):
+        if path.stem != "base":
+            assert read(Recipe, folder / "base.yaml", path) != base, path
+
+
+def test_the_page_of_the_stages_tells_positions_and_the_tiled_start(benchmarks, tmp_path, monkeypatch):
+    import stages
+
+    runs = tmp_path / "runs"
+    _run(tmp_path, "three-stages")
+    small = next((runs / "three-stages" / "published").iterdir())
+    wide = {"model": SMALL | {"hidden_size": 64, "num_attention_heads": 4, "num_hidden_layers": 3}}
+    _run(tmp_path, "wide", **wide)
+    _run(tmp_path, "wide-tiled", **wide, start={"kind": "grow", "path": str(small)})
+    (tmp_path / "docs").mkdir()
+    write(read(Recipe, settings(tmp_path)), tmp_path / "data.yaml")
+    words = [str(tmp_path / "data.yaml"), "--out", str(runs), "--report", "--docs", str(tmp_path / "docs")]
+    assert stages.main(words) == 0
+    text = (tmp_path / "docs" / "stages.md").read_text()
+    assert "| after short |" in text
+    assert "random start | tiled start" in text
+    assert {path.name for path in (tmp_path / "docs").glob("*.png")} == {
+        "stages-positions.png",
+        "stages-run.png",
+        "stages-tiled.png",
+    }
