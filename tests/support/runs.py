@@ -1,11 +1,17 @@
 """Runs of a second: a small corpus as shards, a recipe over it, and what a run leaves behind, to be compared.
 
-As a program it trains by a recipe that was written down: python runs.py RECIPE...
+As a program it trains by recipes that were written down, one after the other: python runs.py RECIPE PORT RECIPE PORT...
+The port is where the processes of a run meet; they are told of each other as torchrun does it.
 """
 
 import json
+import os
 import random
+import shutil
+import socket
+import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,9 +133,47 @@ def assert_same_run(actual: Path, expected: Path) -> None:
     assert_same_weights(weights(actual / "model"), weights(expected / "model"))
 
 
+def copy_until(step: int, run: Path, target: Path) -> Path:
+    """A run as it was when the checkpoint of that step was its newest."""
+    shutil.copytree(run, target)
+    for path in (target / "checkpoints").glob("step-*"):
+        if int(path.name.removeprefix("step-")) > step:
+            shutil.rmtree(path)
+    shutil.rmtree(target / "model")
+    return target
+
+
+def free_port() -> str:
+    """Where nobody listens just now."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return str(found.getsockname()[1])
+
+
+def start(*words: str, rank: int = 0, size: int = 1, port: str = "0") -> subprocess.Popen[str]:
+    """A Python process as one of `size`."""
+    told = {"WORLD_SIZE": str(size), "RANK": str(rank), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    env = os.environ | told | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    pipe = subprocess.PIPE
+    return subprocess.Popen([sys.executable, *words], env=env, stdout=pipe, stderr=pipe, text=True)
+
+
+def wait_for_step(step: int, run: Path, process: subprocess.Popen[str], *, patience: float = 120) -> None:
+    """Until the metrics of a run tell of that step."""
+    end = time.monotonic() + patience
+    while time.monotonic() < end:
+        assert process.poll() is None, process.communicate()[1]
+        path = run / "metrics.jsonl"
+        if path.exists() and f'"step": {step},' in path.read_text(encoding="utf-8"):
+            return
+        time.sleep(0.002)
+    raise AssertionError(f"no step {step} in {patience} s")
+
+
 if __name__ == "__main__":
     from modernbert.train.pretrain import pretrain
 
     torch.set_num_threads(1)
-    for path in sys.argv[1:]:
+    for path, port in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
+        os.environ["MASTER_PORT"] = port
         pretrain(read(Recipe, Path(path)))

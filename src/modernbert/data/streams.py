@@ -75,7 +75,7 @@ class Reader:
         """The row: a pure function of seed and plan. int32, which is half as much to send.
 
         Raises:
-            UserError: a file of tokens is gone.
+            UserError: a file of tokens is gone, or holds what is no token.
         """
         vocabulary = self.sources[0].vocabulary
         lengths = plan.pieces.lengths
@@ -86,6 +86,11 @@ class Reader:
         columns = (pieces.sources, pieces.documents, pieces.starts, pieces.ends, stops)
         for source, document, start, end, stop in zip(*(column.tolist() for column in columns), strict=True):
             ids[stop - 1 - end + start : stop - 1] = self.sources[source].tokens(document, start, end)
+        if ids.min() < 0 or ids.max() >= vocabulary.size:
+            raise UserError(
+                f"row {plan.row} has the token {ids.max() if ids.min() >= 0 else ids.min()}, of a vocabulary of "
+                f"{vocabulary.size}: a file of tokens is corrupt; modernbert data stats --verify says which"
+            )
         inputs, labels = mask(
             ids,
             self.policy,

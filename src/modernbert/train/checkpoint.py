@@ -219,4 +219,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _first_cause(error: BaseException) -> str:
     if isinstance(error, CheckpointException) and error.failures:
         error = next(iter(error.failures.values()))[0]
+    below: BaseException | None = error
+    while below is not None and not isinstance(below, OSError):  # torch.save hides a full disk behind its own complaint
+        below = below.__cause__ or below.__context__
+    error = below or error
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -161,7 +161,8 @@ class _Run:
                 is_public = is_last or _passes(saving.keep_every, before, now)
                 if is_public:
                     self.publish()
-                if is_public or _passes(saving.every, before, now):
+                is_well = not self.progress.watch["in_a_row"]  # weights gone bad must not push out the last good ones
+                if is_public or (is_well and _passes(saving.every, before, now)):
                     self.save(stays=is_public)
         return True
 
