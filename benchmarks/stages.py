@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-
 from ablations import DOCS, mean_loss, sources_of
 from modernbert.core.config import read
 from modernbert.core.files import write_atomically
