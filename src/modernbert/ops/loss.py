@@ -101,7 +101,8 @@ class _ChunkedLoss(torch.autograd.Function):
             if not (needs_hidden or needs_weight or needs_bias):
                 continue
             grad_CV = logits_CV.sub_(logsumexp_C1).exp_()  # softmax, in the logits' own memory
-            grad_CV *= 1.0 + 2.0 * z_loss * logsumexp_C1
+            if z_loss:
+                grad_CV *= 1.0 + 2.0 * z_loss * logsumexp_C1
             grad_CV.scatter_add_(1, targets_C1, torch.full_like(logsumexp_C1, -1.0))
             if grad_bias_V is not None:
                 grad_bias_V += grad_CV.sum(0)
@@ -109,7 +110,7 @@ class _ChunkedLoss(torch.autograd.Function):
             if grad_hidden_MD is not None:
                 grad_hidden_MD[chunk] = grad_CV @ weight_VD
             if grad_weight_VD is not None:
-                grad_weight_VD += grad_CV.T @ x_CD
+                _add_product(grad_weight_VD, grad_CV.T, x_CD)
         ctx.save_for_backward(grad_hidden_MD, grad_weight_VD, grad_bias_V)  # type: ignore[arg-type] (torch takes None)
         ctx.dtypes = (weight_VD.dtype, None if bias_V is None else bias_V.dtype)  # type: ignore[attr-defined]
         ctx.mark_non_differentiable(num_correct)
@@ -127,3 +128,12 @@ class _ChunkedLoss(torch.autograd.Function):
             None,
             None,
         )
+
+
+def _add_product(total: Tensor, left: Tensor, right: Tensor) -> None:
+    """total += left @ right. The product alone would be [V, D], which is larger than a chunk of logits."""
+    is_alike = left.dtype == right.dtype == total.dtype
+    if is_alike and not torch.is_autocast_enabled(left.device.type):  # which takes `@` to half precision, not `addmm_`
+        total.addmm_(left, right)
+    else:
+        total += left @ right

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from modernbert.ops import loss as loss_module
-from modernbert.ops.loss import IGNORE, masked_cross_entropy
+from modernbert.ops.loss import IGNORE, _add_product, masked_cross_entropy
 from support.close import assert_fp32, assert_half, error
 from support.memory import LargestTensor
 
@@ -161,3 +161,14 @@ def test_evaluating_without_gradients_computes_none():
     with LargestTensor() as made, torch.no_grad():
         masked_cross_entropy(hidden, torch.tensor([1, 2, 3, 4]), weight)
     assert made.numbers < weight.numel(), made.made_by
+
+
+def test_a_product_is_added_in_the_format_that_autocast_asks_for():
+    total, left, right = torch.randn(6, 4), torch.randn(6, 5), torch.randn(5, 4)
+    for asked in (False, True):
+        found = total.clone()
+        with torch.autocast("cpu", torch.bfloat16, enabled=asked):
+            _add_product(found, left, right)
+        dtype = torch.bfloat16 if asked else torch.float32
+        truth = total + (left.to(dtype) @ right.to(dtype)).float()
+        assert torch.allclose(found, truth, atol=1e-6)
