@@ -29,7 +29,7 @@ from modernbert.train.start import read_model
 from modernbert.train.step import Trainer
 
 FOLDER = Path(__file__).parent / "stages"
-JUDGED = Tokens(300_000)
+JUDGED = Tokens(60_000)
 """Held-out tokens of each source for the loss by position; enough masked ones beyond position 1,024."""
 
 
