@@ -2,7 +2,7 @@
 
     python benchmarks/pretrain.py                                       # Python's standard library as text
     python benchmarks/pretrain.py --text news.jsonl.xz papers.jsonl.xz  # writes docs/benchmarks-pretrain.md
-    python benchmarks/pretrain.py --cases 17m:8192 --profile            # where our time goes, nothing compared
+    python benchmarks/pretrain.py --cases 17m:4096 --profile            # where our time goes, nothing compared
 
 A case is a size and the tokens of a step. Each contender takes a step in its turn; a round is one step of each.
 """
@@ -89,7 +89,7 @@ def main(words: Sequence[str] | None = None) -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--text", nargs="+", default=[], help="files of documents; absent: Python's standard library")
-    parser.add_argument("--cases", nargs="+", default=_default_cases(device), help="such as base:2048 17m:8192")
+    parser.add_argument("--cases", nargs="+", default=_default_cases(device), help="such as base:2048 17m:4096")
     parser.add_argument("--vocabulary", type=int, default=50_368, help="tokens of the vocabulary learnt from the text")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=150.0, help="of a case, after which three rounds do")
@@ -119,7 +119,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def _default_cases(device: torch.device) -> list[str]:
     """A handful of minutes' work."""
-    return ["base:2048", "17m:8192"] if device.type == "cpu" else ["base:16384", "17m:65536"]
+    return ["base:2048", "17m:4096"] if device.type == "cpu" else ["base:16384", "17m:65536"]
 
 
 def _parse(case: str) -> tuple[str, int]:
