@@ -1,8 +1,4 @@
-"""Runs of a second: a small corpus as shards, a recipe over it, and what a run leaves behind, to be compared.
-
-As a program it trains by recipes that were written down, one after the other: python runs.py RECIPE PORT RECIPE PORT...
-The port is where the processes of a run meet; they are told of each other as torchrun does it.
-"""
+"""Runs of a second: a small corpus as shards, a recipe over it, and what a run leaves behind, to be compared."""
 
 import json
 import os
@@ -13,7 +9,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import torch
@@ -158,22 +156,32 @@ def start(*words: str, rank: int = 0, size: int = 1, port: str = "0") -> subproc
     return subprocess.Popen([sys.executable, *words], env=env, stdout=pipe, stderr=pipe, text=True)
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a process ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+
+def ended(*processes: subprocess.Popen[str], patience: float = 240) -> list[Ended]:
+    """Wait for all of them; those that are late are killed, so that nothing of a test outlives it."""
+    timer = Timer(patience, lambda: [process.kill() for process in processes])
+    timer.start()
+    try:
+        return [Ended(process.wait(), *said) for process in processes for said in [process.communicate()]]
+    finally:
+        timer.cancel()
+
+
 def wait_for_step(step: int, run: Path, process: subprocess.Popen[str], *, patience: float = 120) -> None:
-    """Until the metrics of a run tell of that step."""
+    """Until the metrics of a run tell of that step; a process that does not come so far is killed."""
     end = time.monotonic() + patience
-    while time.monotonic() < end:
-        assert process.poll() is None, process.communicate()[1]
-        path = run / "metrics.jsonl"
+    path = run / "metrics.jsonl"
+    while process.poll() is None and time.monotonic() < end:
         if path.exists() and f'"step": {step},' in path.read_text(encoding="utf-8"):
             return
         time.sleep(0.002)
-    raise AssertionError(f"no step {step} in {patience} s")
-
-
-if __name__ == "__main__":
-    from modernbert.train.pretrain import pretrain
-
-    torch.set_num_threads(1)
-    for path, port in zip(sys.argv[1::2], sys.argv[2::2], strict=True):
-        os.environ["MASTER_PORT"] = port
-        pretrain(read(Recipe, Path(path)))
+    process.kill()
+    raise AssertionError(f"there was no step {step}: {process.communicate()[1]}")

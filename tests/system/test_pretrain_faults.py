@@ -10,6 +10,7 @@ import random
 import resource
 import shutil
 import signal
+import sys
 from dataclasses import replace
 
 import pytest
@@ -25,6 +26,7 @@ from support.runs import (
     assert_same_weights,
     checkpoints,
     copy_until,
+    ended,
     metrics,
     recipe,
     shards,
@@ -107,23 +109,23 @@ def test_killed_then_told_to_stop_then_with_a_worker_it_is_the_same_run(home):
     given = recipe(home, f"run={home / 'killed'}", *rarely, steps=LONG)
     write(given, home / "killed.yaml")
     first, second = sorted(random.sample(range(3, 26), 2))
-    print(f"killed at step {first}, told to stop at step {second} or later")
+    sys.stdout.write(f"killed at step {first}, told to stop at step {second} or later")
 
     process = start("-m", "modernbert.cli.main", "pretrain", str(home / "killed.yaml"))
     wait_for_step(first, given.run, process)
     process.kill()
-    process.communicate()
+    ended(process)
     assert not (given.run / "model").exists()
 
     process = start("-m", "modernbert.cli.main", "pretrain", str(home / "killed.yaml"), "--json")
     wait_for_step(second + 1, given.run, process)
     process.terminate()
-    out, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    facts = json.loads(out)
+    (stopped,) = ended(process)
+    assert stopped.code == 0, stopped.err
+    facts = json.loads(stopped.out)
     assert not facts["is_finished"]
     assert checkpoints(given.run)[-1] == facts["step"] >= second
-    assert "SIGTERM: finishing this step and saving" in err
+    assert "SIGTERM: finishing this step and saving" in stopped.err
 
     pretrain(replace(given, data=replace(given.data, num_workers=1)))
     assert_same_run(given.run, expected)
@@ -191,7 +193,7 @@ def test_other_text_under_the_same_name_is_refused(home, whole, tmp_path):
     index = json.loads((run / "data.json").read_text())
     (run / "data.json").write_text(json.dumps(index | {str(home / "text"): "of other tokens"}))
     lines = metrics(run)
-    with pytest.raises(ConfigError, match="has read other tokens under .*text than are there now"):
+    with pytest.raises(ConfigError, match=r"has read other tokens under .*text than are there now"):
         pretrain(changed)
     assert metrics(run) == lines
 
