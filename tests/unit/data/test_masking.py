@@ -43,7 +43,7 @@ def test_tokens_can_be_predicted_and_kept():
     assert labels.tolist() == [IGNORE, 5, 6, IGNORE]
 
 
-def test_a_rate_of_the_moment_goes_before_the_policys():
+def test_a_rate_of_the_moment_goes_before_that_of_the_policy():
     _, labels = masked([5] * 50, Masking(rate=0.01), rate=1.0)
     assert (labels == 5).all()
 
