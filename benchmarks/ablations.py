@@ -91,9 +91,9 @@ def page(runs: Sequence[Run]) -> str:
         "# The paper's choices on a small budget",
         "",
         f"Each line is a run of the `{recipe.model}` size over {stage.tokens}, from {read_from}; documents of up to",
-        f"{stage.rows.length}. All see the same text in the same order and are judged on the same held-out text under the same",
-        f"masks ({recipe.evaluation.rate:.0%}). So little training cannot prove a choice for two trillion tokens; it shows which of",
-        "them can be seen at all.",
+        f"{stage.rows.length}. All but `{NOISE}` see the same text in the same order and are judged on the same held-out text under",
+        f"the same masks ({recipe.evaluation.rate:.0%}). So little training cannot prove a choice for two trillion tokens; it shows",
+        "which of them can be seen at all. Learning rates were not tuned for each.",
         "",
         "| run | held-out loss | against base | masked tokens found |",
         "|---|---:|---:|---:|",
@@ -106,7 +106,8 @@ def page(runs: Sequence[Run]) -> str:
     ]
     if noise is not None:
         lines += [
-            f"Two runs of the base that differ in nothing but the seed are {noise:.3f} apart: less than that says nothing.",
+            f"Two runs of the base that differ in nothing but the seed are {noise:.3f} apart, mostly by when they leave the plateau:",
+            "one run each that differs by less says little.",
             "",
         ]
     lines += ["![held-out loss over tokens](ablations.png)", ""]
@@ -120,7 +121,7 @@ def verdict(run: Run, base: Run, noise: float | None) -> str:
     if run.name == NOISE:
         return "the noise"
     if noise is not None and abs(difference) <= noise:
-        return "no difference to be seen"
+        return "within the noise of the seed"
     return "better than base" if difference < 0 else "worse than base"
 
 
