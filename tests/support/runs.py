@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -19,6 +19,7 @@ from torch import Tensor
 
 from modernbert.core.config import read
 from modernbert.data.shard_writer import write_shards
+from modernbert.train.checkpoint import Progress, read_progress
 from modernbert.train.config import Recipe
 from modernbert.train.start import read_model
 from support.texts import small_tokenizer
@@ -126,8 +127,9 @@ def assert_same_weights(actual: Mapping[str, Tensor], expected: Mapping[str, Ten
 
 
 def assert_same_run(actual: Path, expected: Path) -> None:
-    """Two finished runs left the same metrics and the same model, bit for bit."""
+    """Two finished runs left the same metrics, the same state and the same model, bit for bit."""
     assert metrics(actual) == metrics(expected)
+    assert _last_progress(actual) == _last_progress(expected)
     assert_same_weights(weights(actual / "model"), weights(expected / "model"))
 
 
@@ -185,3 +187,7 @@ def wait_for_step(step: int, run: Path, process: subprocess.Popen[str], *, patie
         time.sleep(0.002)
     process.kill()
     raise AssertionError(f"there was no step {step}: {process.communicate()[1]}")
+
+
+def _last_progress(run: Path) -> Progress:
+    return replace(read_progress(run / "checkpoints" / f"step-{checkpoints(run)[-1]:08d}"), seconds=0.0)

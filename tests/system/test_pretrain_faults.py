@@ -237,3 +237,22 @@ def test_checkpoints_are_pruned_only_among_those_that_pass(home):
     assert kept[-1] == metrics(run)[-1]["step"]
     assert len(kept) == 4
     assert len(set(kept) & set(ends)) >= 2
+
+
+@pytest.mark.parametrize("limit", [50_000, 1000], ids=["the model", "metrics"])
+def test_a_disk_that_is_full_for_models_or_metrics_is_told_too(home, whole, monkeypatch, limit):
+    given = recipe(home, f"run={home / f'full-{limit}'}", "saving.every=null")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with monkeypatch.context() as patched:
+            before_step(patched, 2, lambda _: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1])))
+            with pytest.raises(CheckpointError) as refused:
+                pretrain(given)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert str(refused.value).startswith(f"{given.run} cannot be written (")
+    assert str(refused.value).endswith(
+        "make room, then start the same command again; it goes on from the last checkpoint"
+    )
+    pretrain(given)
+    assert_same_run(given.run, whole)

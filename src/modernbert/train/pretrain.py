@@ -4,18 +4,21 @@ The run is a function of the recipe: what is read, masked and dropped follows fr
 often the run was interrupted, or by how many processes it is computed.
 """
 
+import errno
 import json
 import time
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from modernbert.core.config import to_plain
+from modernbert.core.errors import CheckpointError
 from modernbert.core.files import atomic_folder
 from modernbert.core.log import say
 from modernbert.core.quantities import Tokens
@@ -38,6 +41,9 @@ from modernbert.train.step import Outcome, Trainer
 from modernbert.train.view import View
 from modernbert.train.world import World, joined
 
+FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
+"""No room on the disk, or none for this file or this user."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -56,12 +62,12 @@ def pretrain(recipe: Recipe) -> Result:
 
     Raises:
         ConfigError: the recipe cannot be run as it is, or the folder holds another run.
-        CheckpointError: a checkpoint could not be read or written; older ones stay.
+        CheckpointError: a checkpoint could not be read or written, or the disk is full; older ones stay.
         TrainingError: too many steps went wrong one after the other.
         LostProcessError: another process of the run is gone.
     """
     corpora = Corpora.open(recipe)
-    with joined() as world, stoppable() as asked, ExitStack() as stack:
+    with _room(recipe.run), joined() as world, stoppable() as asked, ExitStack() as stack:
         if world.is_first:
             claim(recipe, corpora.fingerprints)
         world.wait()
@@ -262,6 +268,22 @@ def _config_of(stage: Stage, config: ModelConfig) -> ModelConfig:
         local_rope_theta=stage.local_rope_theta or config.local_rope_theta,
         max_position_embeddings=max(int(stage.rows.length), config.max_position_embeddings),
     )
+
+
+@contextmanager
+def _room(run: Path) -> Iterator[None]:
+    """A full disk in one sentence, whatever is being written: metrics, a model, what only torch or safetensors see."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        if getattr(error, "errno", None) not in FULL and not any(
+            f"(os error {number})" in str(error) for number in FULL
+        ):
+            raise
+        raise CheckpointError(
+            f"{run} cannot be written ({error}): make room, then start the same command again; it goes on from the last "
+            "checkpoint"
+        ) from error
 
 
 def _last_scores(run: Path) -> dict[str, Score]:
