@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Int
 
+from modernbert.core.errors import UserError
 from modernbert.core.seeds import Seeds
 from modernbert.data.config import Masking
 from modernbert.data.masking import mask
