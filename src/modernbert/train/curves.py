@@ -14,8 +14,8 @@ SMOOTH = 20
 """Steps of a running mean."""
 
 
-def draw(run: Path) -> Path:
-    """Write `curves.png` beside the metrics of a run, and return its path.
+def draw(run: Path, *, dpi: int = 110) -> Path:
+    """Write `curves.png` beside the metrics of a run, nine inches wide, and return its path.
 
     Raises:
         MissingExtraError: matplotlib is not installed.
@@ -64,7 +64,7 @@ def draw(run: Path) -> Path:
     figure.suptitle(f"{run.name}: {', '.join(dict.fromkeys(step['stage'] for step in steps))}")
     path = run / "curves.png"
     with write_atomically(path) as file:
-        figure.savefig(file, format="png", dpi=110)
+        figure.savefig(file, format="png", dpi=dpi)
     return path
 
 
