@@ -69,7 +69,10 @@ def test_bfloat16_is_near_and_keeps_weights_in_float32(batch):
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_fused_feed_forward_is_the_plain_one_within_rounding(batch, unchecked):
-    plain, fused = _step(batch, PLAIN, dropout=0.0), _step(batch, Devices(precision="float32", compile=True), dropout=0.0)
+    plain, fused = (
+        _step(batch, PLAIN, dropout=0.0),
+        _step(batch, Devices(precision="float32", compile=True), dropout=0.0),
+    )
     assert fused[0].loss == pytest.approx(plain[0].loss, abs=1e-5)
     assert fused[0].grad_norm == pytest.approx(plain[0].grad_norm, rel=1e-4)
 
