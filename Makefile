@@ -19,7 +19,7 @@ demo: .venv/train.stamp    ## train a small ModernBERT here and now, and write r
 	$(BIN)/modernbert demo $(ARGS)
 
 test: .venv/test.stamp     ## the whole suite; no GPU, no network, nothing outside this folder
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: .venv/dev.stamp     ## style, types, floors, spelling
 	$(BIN)/ruff check

@@ -108,7 +108,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 def _parse(words: Sequence[str]) -> Verb:
-    if words[:1] == ["pretrain"] or words[:2] in (["recipe", "check"], ["data", "peek"]):
+    if words[:1] == ["pretrain"] or words[:2] == ["recipe", "check"]:
         words = settings_as_words(words)
     chosen = tyro.cli(
         Words,  # type: ignore[arg-type]
