@@ -120,7 +120,7 @@ def _figure(outcome: Outcome) -> str:
     shares = [100 * share for share in (scores.unigram, scores.bigram, scores.model)]
     drawn = bars.bar(["unigram", "bigram", "model"], shares, color=["#b9c9d8", "#b9c9d8", "#1f5f99"])
     bars.bar_label(drawn, fmt="%.1f")
-    bars.set(title="Hidden tokens found (%)", ylim=(0, max(shares) * 1.15))
+    bars.set(title="Hidden tokens found (%)", ylim=(0, max(1.0, max(shares) * 1.15)))
     for axes in (curve, bars):
         axes.spines[["top", "right"]].set_visible(False)
     drawing = io.StringIO()
