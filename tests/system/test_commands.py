@@ -1,7 +1,7 @@
 """The commands as a user types them: what they print, and what a wrong use prints."""
 
 import json
-import time
+import resource
 
 import numpy as np
 import pytest
@@ -19,9 +19,10 @@ def _model() -> str:
 def test_help_is_instant(words):
     best = float("inf")
     for _ in range(5):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = modernbert(*words, "--help")
-        best = min(best, time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)  # processor time: other tests run beside this one
+        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.returncode == 0
         assert b"usage: modernbert" in done.stdout
         if best < 0.5:
