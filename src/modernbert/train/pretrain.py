@@ -33,7 +33,7 @@ from modernbert.train.checkpoint import Checkpoints, Progress, is_checkpoint, lo
 from modernbert.train.config import Continue, Recipe, Stage
 from modernbert.train.corpora import Corpora
 from modernbert.train.evaluation import Score, evaluate
-from modernbert.train.journal import Metrics, claim, read_metrics
+from modernbert.train.journal import Metrics, claim, last_scores
 from modernbert.train.schedule import learning_rate_share, rows_per_batch
 from modernbert.train.signals import stoppable
 from modernbert.train.start import read_model, starting_model
@@ -103,7 +103,7 @@ class _Run:
             settings = to_plain(recipe)
             self.metrics = Metrics(recipe.run, recipe.loggers, from_step=self.progress.step, settings=settings)
             stack.callback(self.metrics.close)
-            self.scores = _last_scores(recipe.run)
+            self.scores = last_scores(recipe.run)
         self.view = stack.enter_context(View(recipe, shows=world.is_first))
         self.peak_flops = _peak_flops(self.trainer.dtype, world.device.type) * world.size
 
@@ -284,12 +284,6 @@ def _room(run: Path) -> Iterator[None]:
             f"{run} cannot be written ({error}): make room, then start the same command again; it goes on from the last "
             "checkpoint"
         ) from error
-
-
-def _last_scores(run: Path) -> dict[str, Score]:
-    """What the last evaluation found, also when it was before an interruption."""
-    (last,) = read_metrics(run, "evaluation")[-1:] or [{}]
-    return {name: Score(**value) for name, value in last.items() if isinstance(value, dict)}
 
 
 @cache
