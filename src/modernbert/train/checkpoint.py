@@ -17,7 +17,13 @@ from typing import Any, cast
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.distributed.checkpoint.api import CheckpointException
-from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict, set_state_dict
+from torch.distributed.checkpoint.state_dict import (
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    get_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 from torch.optim.optimizer import Optimizer
@@ -167,31 +173,40 @@ def read_config(path: Path) -> ModelConfig:
     return from_file(path / "config.json")[0]
 
 
-def load_into(path: Path, model: nn.Module, optimizer: Optimizer | None = None) -> None:
-    """Read a checkpoint into a model, and into its optimizer; written by any number of processes, read by any number.
+def load_weights(path: Path, model: nn.Module) -> None:
+    """Read a checkpoint's weights into a model; written by any number of processes, read by any number.
+
+    Raises:
+        CheckpointError: it is damaged, or of another model.
+    """
+    tensors = {"model": get_model_state_dict(model)}
+    _read(path, tensors)
+    set_model_state_dict(model, tensors["model"])
+
+
+def load_history(path: Path, model: nn.Module, optimizer: Optimizer) -> None:
+    """Read what the optimizer of this model remembers: all of a checkpoint that `load_weights` does not read.
 
     Raises:
         CheckpointError: it is damaged, or of another model or optimizer.
     """
-    tensors = _tensors(model, optimizer)
+    tensors = {"optimizer": get_optimizer_state_dict(model, optimizer)}
+    _read(path, tensors)
+    set_optimizer_state_dict(model, optimizer, tensors["optimizer"])
+
+
+def _read(path: Path, tensors: dict[str, Any]) -> None:
     try:
         load(tensors, checkpoint_id=path)
     except (CheckpointException, OSError, RuntimeError, ValueError, KeyError, EOFError) as error:
         raise CheckpointError(
             f"{path} does not fit this model and optimizer, or is damaged ({_first_cause(error)}): is it the right one?"
         ) from error
-    options = StateDictOptions(strict=True)
-    if optimizer is None:
-        set_state_dict(model, [], model_state_dict=tensors["model"], optim_state_dict={}, options=options)
-    else:
-        set_state_dict(
-            model, optimizer, model_state_dict=tensors["model"], optim_state_dict=tensors["optimizer"], options=options
-        )
 
 
-def _tensors(model: nn.Module, optimizer: Optimizer | None) -> dict[str, Any]:
-    weights, history = get_state_dict(model, [] if optimizer is None else optimizer)
-    return {"model": weights} if optimizer is None else {"model": weights, "optimizer": history}
+def _tensors(model: nn.Module, optimizer: Optimizer) -> dict[str, Any]:
+    weights, history = get_state_dict(model, optimizer)
+    return {"model": weights, "optimizer": history}
 
 
 def _copy(tensor: Tensor) -> Tensor:

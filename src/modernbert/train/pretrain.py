@@ -29,7 +29,7 @@ from modernbert.model.heads import MaskedLM
 from modernbert.model.heads import build as build_model
 from modernbert.model.store import save as save_model
 from modernbert.ops.roofline import matmul_rate
-from modernbert.train.checkpoint import Checkpoints, Progress, is_checkpoint, load_into, read_progress
+from modernbert.train.checkpoint import Checkpoints, Progress, is_checkpoint, load_history, read_progress
 from modernbert.train.config import Continue, Recipe, Stage
 from modernbert.train.corpora import Corpora
 from modernbert.train.evaluation import Score, evaluate
@@ -111,14 +111,14 @@ class _Run:
         """Where the run begins: at its newest checkpoint, else at the start, with somebody else's history if asked."""
         if self.newest is not None:
             progress = read_progress(self.newest)
-            load_into(self.newest, self.trainer.model, self.trainer.optimizer)
+            load_history(self.newest, self.trainer.model, self.trainer.optimizer)
             self.trainer.watch.resume(progress.watch)
             if self.world.is_first:
                 say(f"going on from {self.newest}: {progress.tokens:,} tokens, stage {progress.stage}")
             return progress
         start = self.recipe.start
         if isinstance(start, Continue) and is_checkpoint(Path(start.path)):
-            load_into(Path(start.path), self.trainer.model, self.trainer.optimizer)
+            load_history(Path(start.path), self.trainer.model, self.trainer.optimizer)
         return Progress(stage=next(iter(self.recipe.stages)))
 
     def go(self) -> Result:

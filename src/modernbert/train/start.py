@@ -12,7 +12,7 @@ from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.grow import grow
 from modernbert.model.heads import MaskedLM
 from modernbert.model.store import fresh, load
-from modernbert.train.checkpoint import is_checkpoint, load_into, read_config, read_progress
+from modernbert.train.checkpoint import is_checkpoint, load_weights, read_config, read_progress
 from modernbert.train.config import Continue, Fresh, Recipe
 
 
@@ -45,7 +45,7 @@ def read_model(path: str | Path) -> MaskedLM:
         return load(path, MaskedLM, dtype=torch.float32)
     read_progress(Path(path))  # says what is wrong with a damaged one
     model = MaskedLM(read_config(Path(path)))
-    load_into(Path(path), model)
+    load_weights(Path(path), model)
     return model
 
 
