@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from modernbert.core.errors import UserError
+from modernbert.data.chunking import num_pieces
 from modernbert.data.shards import Shards
 
 QUANTILES = (0.01, 0.1, 0.25, 0.5, 0.75, 0.9, 0.99)
@@ -56,8 +57,8 @@ def stats(folder: str | Path, *, length: int = 1024, verify: bool = False) -> St
     shards = Shards.open(folder)
     if verify:
         shards.verify()
-    lengths, room = shards.lengths, length - 2
-    is_longer = lengths > room
+    lengths = shards.lengths
+    is_longer = num_pieces(lengths, length) > 1
     quantiles = np.quantile(lengths, QUANTILES, method="inverted_cdf")
     return Stats(
         folder=str(folder),
@@ -74,7 +75,7 @@ def stats(folder: str | Path, *, length: int = 1024, verify: bool = False) -> St
         length=length,
         longer=float(is_longer.mean()),
         longer_tokens=float(lengths[is_longer].sum() / shards.num_tokens),
-        pieces=int((-(-lengths // room)).sum()),
+        pieces=int(num_pieces(lengths, length).sum()),
         is_verified=verify,
     )
 
