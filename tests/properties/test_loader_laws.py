@@ -106,7 +106,7 @@ class Interrupted(RuleBasedStateMachine):
     def take(self, num_rows):
         expected, found = self.steady.take(num_rows), self.current.take(num_rows)
         assert shown(found.rows) == shown(expected.rows)
-        assert (found.num_tokens, found.first_row) == (expected.num_tokens, expected.first_row)
+        assert (found.num_tokens, found.num_rows) == (expected.num_tokens, expected.num_rows)
 
     @rule()
     def resume_afresh(self):

@@ -57,7 +57,6 @@ class Batch:
     """Of all processes together."""
     num_rows: int
     """Of all processes together, without those that keep them in step."""
-    first_row: int
 
 
 class Loader:
@@ -110,7 +109,7 @@ class Loader:
         Raises:
             UserError: a process that prepares rows is gone.
         """
-        first_row, num_tokens, rows = self._row, 0, list[MaskedBatch]()
+        num_tokens, rows = 0, list[MaskedBatch]()
         self._plan_ahead(num_rows)
         for _ in range(num_rows):
             plan, self._block, self._place = self._ahead.popleft()
@@ -123,7 +122,7 @@ class Loader:
             self._plan_ahead(num_rows)
         missing = -(-num_rows // self._world) - len(rows)
         rows += [_filler(self.reader.sources[0].vocabulary) for _ in range(missing)]
-        return Batch(rows=rows, num_tokens=num_tokens, num_rows=num_rows, first_row=first_row)
+        return Batch(rows=rows, num_tokens=num_tokens, num_rows=num_rows)
 
     def state(self) -> dict[str, int]:
         """Where the next row is, for JSON: its block, its place there, its number."""

@@ -4,7 +4,6 @@ Every masked token of the global batch weighs the same, whichever row, micro-bat
 trainer weighs a micro-batch by its number of documents, so tokens of short documents count more.)
 """
 
-import time
 from dataclasses import dataclass
 from typing import cast
 
@@ -43,7 +42,6 @@ class Outcome:
     """The step was not made; weights and optimizer are as before."""
     flops: float
     """Forward and backward by formula, of all processes."""
-    seconds: float
 
 
 class Trainer:
@@ -85,12 +83,12 @@ class Trainer:
             TrainingError: too many steps in a row had to be skipped.
             LostProcessError: another process is gone.
         """
-        began = time.perf_counter()
-        (num_predicted,) = self.world.total([sum(int((row.labels != IGNORE).sum()) for row in batch.rows)])
+        masked = [places(row) for row in batch.rows]
+        (num_predicted,) = self.world.total([sum(len(at) for at, _ in masked)])
         sums, flops = torch.zeros(2, dtype=torch.float64, device=self.world.device), 0.0
-        for number, row in enumerate(batch.rows, start=1):
+        for number, (row, (at, targets)) in enumerate(zip(batch.rows, masked, strict=True), start=1):
             with without_sync(self.objective, when=number < len(batch.rows)):
-                prediction = self._predict(row)
+                prediction = self._predict(row, at, targets)
                 # DDP and FSDP take the mean over processes, and we want the sum.
                 (prediction.loss_sum * (self.world.size / max(1.0, num_predicted))).backward()
             sums += torch.stack([prediction.loss_sum.detach().double(), prediction.correct.double()])
@@ -110,7 +108,6 @@ class Trainer:
             grad_norm=grad_norm,
             is_skipped=is_skipped,
             flops=flops,
-            seconds=time.perf_counter() - began,
         )
 
     def forget(self) -> None:
@@ -121,10 +118,9 @@ class Trainer:
         """The number format of matrix products; weights, norms, losses and the optimizer stay float32."""
         return torch.autocast(self.world.device.type, self.dtype, enabled=self.dtype != torch.float32)
 
-    def _predict(self, row: MaskedBatch) -> Prediction:
+    def _predict(self, row: MaskedBatch, at: Tensor, targets: Tensor) -> Prediction:
         if self._draws:  # by the row's number: the same for any number of processes, and after any interruption
             torch.manual_seed(self.seeds.for_("dropout", row.row))
-        at, targets = places(row)
         device = self.world.device
         with self.autocast():
             packed = row.packed.to(device)

@@ -39,7 +39,7 @@ def row(lengths, masked, *, number=0):
 
 def batch(*rows):
     tokens = sum(each.packed.num_tokens for each in rows)
-    return Batch(rows=list(rows), num_tokens=tokens, num_rows=len(rows), first_row=0)
+    return Batch(rows=list(rows), num_tokens=tokens, num_rows=len(rows))
 
 
 UNEVEN = (row([9, 30], [1, 5, 12]), row([20], [0]), row([3, 40, 4], list(range(2, 44))), row([7], [], number=3))
