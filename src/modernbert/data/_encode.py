@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from modernbert.data.shards import id_type
+from modernbert.text.clean import without_layout
 from modernbert.text.tokenizer import Tokenizer
 
 _THREADS = "TOKENIZERS_PARALLELISM"  # read by `tokenizers` at every call
@@ -54,13 +55,13 @@ def encode(tokenizer: Tokenizer, texts: Sequence[str], hold_out: float) -> Ids:
 
 
 def is_held_out(text: str, share: float) -> bool:
-    """Whether a text in NFC is among those left for evaluation.
+    """Whether a text is among those left for evaluation.
 
     Its hash decides, whatever its place, and white space does not count: so exact duplicates are on the same side.
     """
     if share <= 0:
         return False
-    digest = blake2b(" ".join(text.split()).encode(), digest_size=8, person=b"held out").digest()
+    digest = blake2b(without_layout(text).encode(), digest_size=8, person=b"held out").digest()
     return int.from_bytes(digest, "big") < share * 2**64
 
 

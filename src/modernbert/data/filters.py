@@ -6,7 +6,6 @@ from cheap to dear, and a document that one of them drops is not seen by the nex
 The rules on letters, lines and words are in the spirit of C4 (arXiv 1910.10683) and Gopher (arXiv 2112.11446).
 """
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -19,6 +18,7 @@ from modernbert.data.near_duplicates import NearDuplicates
 from modernbert.data.scripts import WITHOUT_SPACES, count_scripts
 from modernbert.data.shingles import words
 from modernbert.data.sources import Document, read_documents
+from modernbert.text.clean import without_layout
 
 
 def keep(
@@ -157,9 +157,8 @@ def _exact_duplicate() -> Rule:
     seen: set[bytes] = set()
 
     def rule(text: _Text) -> str | None:
-        plain = " ".join(unicodedata.normalize("NFC", text.text).split())
         # 16 bytes: among a thousand billion documents, two that differ collide with a chance of 1e-15.
-        digest = blake2b(plain.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        digest = blake2b(without_layout(text.text).encode("utf-8", "surrogatepass"), digest_size=16).digest()
         if digest in seen:
             return "exact duplicate: of one before"
         seen.add(digest)

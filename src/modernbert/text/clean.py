@@ -1,8 +1,9 @@
-"""Refuse what is not text before Rust sees it, and say which one it is.
+"""Refuse what is not text before Rust sees it, and say which one it is; and when two texts are the same.
 
 Not for repairing or filtering text: what to do about a bad text is the caller's decision.
 """
 
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 from modernbert.core.errors import UserError
@@ -46,6 +47,17 @@ def find_surrogate(text: str) -> int | None:
     except UnicodeEncodeError as error:
         return error.start
     return None
+
+
+def without_layout(text: str) -> str:
+    r"""Texts are the same when this is: in NFC, with one space where there is any white space, and none around.
+
+    Splits into held-out and training text follow from it, so it must never change.
+
+    >>> without_layout("two\n\n words ")
+    'two words'
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def _shortened(text: str) -> str:

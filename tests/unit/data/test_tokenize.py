@@ -103,6 +103,11 @@ def test_the_share_held_out_is_the_one_asked_for():
         assert abs(held - 20_000 * share) <= 5 * (20_000 * share * (1 - share)) ** 0.5
 
 
+def test_what_is_held_out_never_changes():
+    held = [n for n in range(60) if _encode.is_held_out(f"text {n}", 0.1)]
+    assert held == [17, 19, 39, 55, 56, 59]  # corpora made before must stay apart from those made now
+
+
 def test_what_is_dropped_is_counted_and_written_down_in_order(tmp_path):
     texts = ["one text", "", "another text", "one text", "x"]
     filters = Filters(at_least=0)

@@ -1,7 +1,7 @@
 import pytest
 
 from modernbert.core.errors import UserError
-from modernbert.text.clean import checked, find_surrogate
+from modernbert.text.clean import checked, find_surrogate, without_layout
 from support.texts import NASTY
 
 
@@ -49,3 +49,8 @@ def test_a_long_string_is_not_printed_whole():
     with pytest.raises(UserError) as error:
         list(checked("x" * 1_000_000))
     assert len(str(error.value)) < 100
+
+
+def test_texts_are_the_same_whatever_their_white_space_and_composition():
+    assert without_layout("cafe\u0301\t\u2003 au\r\n lait ") == without_layout("caf\xe9 au lait") == "caf\xe9 au lait"
+    assert without_layout("Caf\xe9") != without_layout("caf\xe9")
