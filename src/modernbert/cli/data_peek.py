@@ -86,23 +86,19 @@ class Peek:
         from modernbert.core.seeds import Seeds
         from modernbert.data.config import Masking, Rows, Source
         from modernbert.data.loader import Loader
-        from modernbert.data.shards import Shards
+        from modernbert.data.shards import Shards, check_one_tokenizer
 
         if self.stage is not None:
             raise UserError(f"found stage {self.stage} and folders of shards: only a recipe has stages")
         sources = {folder: (Source(path=Path(folder)), Shards.open(folder)) for folder in self.what}
-        first, *others = (shards for _, shards in sources.values())
-        for other in others:
-            if other.tokenizer_hash != first.tokenizer_hash:
-                raise UserError(
-                    f"{other.folder} and {first.folder} were made with different tokenizers: look into each by itself"
-                )
+        opened = [shards for _, shards in sources.values()]
+        check_one_tokenizer(opened)
         length = self.length or 1024
         rows = Rows(length=Tokens(length), room=Tokens(self.room or max(8192, length)))
         masking = Masking() if self.rate is None else Masking(rate=self.rate)
         seeds = Seeds(17 if self.seed is None else self.seed)
-        total = sum(shards.num_tokens for _, shards in sources.values())
-        return Loader(sources, rows, masking, seeds=seeds, tokens=total), first.tokenizer()
+        total = sum(shards.num_tokens for shards in opened)
+        return Loader(sources, rows, masking, seeds=seeds, tokens=total), opened[0].tokenizer()
 
     def _of_recipe(self) -> "tuple[Loader, Tokenizer]":
         from modernbert.core.errors import UserError

@@ -10,7 +10,7 @@ never empty.
 import hashlib
 import json
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from modernbert.core.errors import UserError
+from modernbert.core.errors import ConfigError, UserError
 from modernbert.core.files import content_hash
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.text.tokenizer import Tokenizer
@@ -43,6 +43,21 @@ def id_type(vocab_size: int) -> np.dtype:
     ('uint16', 'uint32')
     """
     return np.dtype("<u2" if vocab_size <= 2**16 else "<u4")
+
+
+def check_one_tokenizer(folders: Iterable["Shards"]) -> None:
+    """Refuse to mix the ids of different tokenizers.
+
+    Raises:
+        ConfigError: two of these folders were made with different ones.
+    """
+    first, *others = folders
+    for other in others:
+        if other.tokenizer_hash != first.tokenizer_hash:
+            raise ConfigError(
+                f"{other.folder} and {first.folder} were made with different tokenizers: make one of them anew with "
+                f"modernbert data tokenize --tokenizer {first.folder / TOKENIZER}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

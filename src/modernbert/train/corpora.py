@@ -9,7 +9,7 @@ from modernbert.core.errors import ConfigError
 from modernbert.core.seeds import Seeds
 from modernbert.data.config import Source
 from modernbert.data.loader import Loader, MaskedBatch, held_out_rows
-from modernbert.data.shards import Shards
+from modernbert.data.shards import Shards, check_one_tokenizer
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.data.words import words_of
 from modernbert.text.tokenizer import Tokenizer
@@ -41,13 +41,7 @@ class Corpora:
                 )
         paths = [source.path for stage in recipe.stages.values() for source in _sources(recipe, stage).values()]
         shards = {path: Shards.open(path) for path in dict.fromkeys([*paths, *recipe.data.held_out.values()])}
-        first = next(iter(shards.values()))
-        for path, other in shards.items():
-            if other.tokenizer_hash != first.tokenizer_hash:
-                raise ConfigError(
-                    f"{path} and {first.folder} were made with different tokenizers: make one of them anew with "
-                    f"modernbert data tokenize --tokenizer {first.folder}/tokenizer"
-                )
+        check_one_tokenizer(shards.values())
         corpora = cls(recipe=recipe, shards=shards)
         for name, stage in recipe.stages.items():
             corpora.check_epochs(name, stage)
