@@ -11,9 +11,6 @@ from math import log
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.counts import attention_flops, head_flops_per_token, linear_flops_per_token
 
-H100_PEAK = 989e12
-"""FLOP/s of an H100 SXM in bfloat16 without sparsity (NVIDIA's data sheet)."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
