@@ -66,5 +66,5 @@ def _refuse_impossible(lengths: Sequence[int], room: int, look_ahead: int) -> No
         if length > room:
             raise ValueError(
                 f"document {index} has {length} tokens and a bin has room for {room}: cut it before"
-                " (modernbert.data.chunking.chunk)"
+                " (modernbert.data.chunking.cut)"
             )

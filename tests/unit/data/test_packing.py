@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from modernbert.data.chunking import chunk
 from modernbert.data.packing import pack
+from support.chunks import chunk
 
 
 def test_no_documents_need_no_bin():
@@ -38,7 +38,7 @@ def test_the_look_ahead_moves_on_while_a_bin_is_filled():
     [
         ([3, 0], {"room": 7}, r"document 1 has 0 tokens, expected 1 or more: leave empty documents out"),
         ([-2, 3], {"room": 7}, r"document 0 has -2 tokens, expected 1 or more"),
-        ([7, 8], {"room": 7}, r"document 1 has 8 tokens and a bin has room for 7: cut it before .*chunking\.chunk"),
+        ([7, 8], {"room": 7}, r"document 1 has 8 tokens and a bin has room for 7: cut it before .*chunking\.cut"),
         ([3], {"room": 0}, r"room is 0, expected 1 or more"),
         ([3], {"room": 7, "look_ahead": 0}, r"look_ahead is 0, expected 1 or more"),
     ],
@@ -54,7 +54,7 @@ def test_rows_are_more_than_99_percent_full_on_realistic_lengths(mean, spread):
     """Lognormal documents, the long ones chunked: the lengths of web pages, articles, papers."""
     room, rng = 1024, np.random.default_rng(5)
     documents = rng.lognormal(np.log(mean) - spread**2 / 2, spread, size=6_000_000 // mean).astype(int)
-    lengths = [len(piece) for length in documents for piece in chunk(range(length), room, cls_id=1, sep_id=2)]
+    lengths = [len(piece) for length in documents for piece in chunk(range(length), room)]
     bins = pack(lengths, room)
     assert sum(lengths) / (len(bins) * room) > 0.99
 

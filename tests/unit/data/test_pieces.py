@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from modernbert.core.errors import ConfigError
-from modernbert.data.chunking import chunk
 from modernbert.data.pieces import InMemory, Pieces
+from support.chunks import chunk
 from support.streams import VOCABULARY, documents_of
 
 LENGTHS = [1, 8, 9, 40, 8, 17, 3]
@@ -19,7 +19,7 @@ def spelled(documents, pieces, numbers):
 def test_pieces_are_those_that_chunking_makes_in_order():
     documents = documents_of(LENGTHS)
     pieces = Pieces(documents, length=10)
-    made = [chunk(documents.tokens(d), 10, cls_id=-1, sep_id=-2) for d in range(len(documents))]
+    made = [chunk(documents.tokens(d), 10) for d in range(len(documents))]
     expected = [[int(token) for token in piece[1:-1]] for parts in made for piece in parts]
     assert len(pieces) == len(expected) == 14
     assert spelled(documents, pieces, range(14)) == expected

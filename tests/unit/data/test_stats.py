@@ -3,9 +3,9 @@
 import pytest
 
 from modernbert.core.errors import UserError
-from modernbert.data.chunking import chunk
 from modernbert.data.shard_writer import write_shards
 from modernbert.data.stats import bars, stats
+from support.chunks import chunk
 from support.texts import small_tokenizer
 
 LENGTHS = [1, 2, 3, 9, 30, 8]
@@ -31,7 +31,7 @@ def test_everything_is_counted(folder):
 
 @pytest.mark.parametrize("length", [3, 4, 10, 1024])
 def test_pieces_are_those_that_chunking_makes(folder, length):
-    pieces = sum(len(chunk(range(n), length, cls_id=1, sep_id=2)) for n in LENGTHS)
+    pieces = sum(len(chunk(range(n), length)) for n in LENGTHS)
     assert stats(folder, length=length).pieces == pieces
 
 
