@@ -151,10 +151,6 @@ class Loader:
                     self._workers.take()
         self._begin(**state)
 
-    def epochs(self, tokens: int) -> dict[str, float]:
-        """How often each source will have been read after so many tokens of the stream."""
-        return self.mixture.epochs(tokens)
-
     def plans(self, block: int, place: int, row: int) -> Iterator[tuple[Plan, int, int]]:
         """All rows of the stream from there on, not yet read, each with the block and the place after it."""
         while True:

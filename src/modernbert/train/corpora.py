@@ -9,6 +9,7 @@ from modernbert.core.errors import ConfigError
 from modernbert.core.seeds import Seeds
 from modernbert.data.config import Source
 from modernbert.data.loader import Loader, MaskedBatch, held_out_rows
+from modernbert.data.mixture import Mixture
 from modernbert.data.shards import Shards, check_one_tokenizer
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.data.words import words_of
@@ -23,6 +24,8 @@ class Corpora:
     recipe: Recipe
     shards: Mapping[Path, Shards]
     """By folder: two stages may read one source."""
+    epochs: Mapping[str, Mapping[str, float]]
+    """By stage and source: how often it is read."""
 
     @classmethod
     def open(cls, recipe: Recipe) -> Self:
@@ -42,10 +45,9 @@ class Corpora:
         paths = [source.path for stage in recipe.stages.values() for source in _sources(recipe, stage).values()]
         shards = {path: Shards.open(path) for path in dict.fromkeys([*paths, *recipe.data.held_out.values()])}
         check_one_tokenizer(shards.values())
-        corpora = cls(recipe=recipe, shards=shards)
-        for name, stage in recipe.stages.items():
-            corpora.check_epochs(name, stage)
-        return corpora
+        epochs = {name: _epochs(recipe, stage, shards) for name, stage in recipe.stages.items()}
+        _refuse_too_many(epochs, recipe.data.most_epochs)
+        return cls(recipe=recipe, shards=shards, epochs=epochs)
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -93,24 +95,27 @@ class Corpora:
         """For people: what each stage would read, and how often."""
         lines = []
         for name, stage in self.recipe.stages.items():
-            with self.loader(name, stage) as loader:
-                for source, epochs in loader.epochs(stage.tokens).items():
-                    shards = self.shards[_sources(self.recipe, stage)[source].path]
-                    lines.append(
-                        f"{name} reads {source}, {len(shards):,} documents of {shards.num_tokens:,} tokens, {epochs:.2f} times"
-                    )
+            for source, epochs in self.epochs[name].items():
+                shards = self.shards[_sources(self.recipe, stage)[source].path]
+                lines.append(
+                    f"{name} reads {source}, {len(shards):,} documents of {shards.num_tokens:,} tokens, {epochs:.2f} times"
+                )
         return lines
 
-    def check_epochs(self, name: str, stage: Stage) -> None:
-        """Refuse a stage that reads a source too often."""
-        limit = self.recipe.data.most_epochs
-        with self.loader(name, stage) as loader:
-            for source, epochs in loader.epochs(stage.tokens).items():
-                if epochs > limit:
-                    raise ConfigError(
-                        f"stages.{name}: source {source} would be read {epochs:.1f} times, more than data.most_epochs "
-                        f"({limit:g}): lower its weight, shorten the stage, add text, or raise the limit"
-                    )
+
+def _epochs(recipe: Recipe, stage: Stage, shards: Mapping[Path, Shards]) -> dict[str, float]:
+    sources = {key: (source, shards[source.path]) for key, source in _sources(recipe, stage).items()}
+    return Mixture(sources, stage.rows, seeds=Seeds(recipe.seed)).epochs(stage.tokens)
+
+
+def _refuse_too_many(epochs: Mapping[str, Mapping[str, float]], limit: float) -> None:
+    for name, sources in epochs.items():
+        for source, times in sources.items():
+            if times > limit:
+                raise ConfigError(
+                    f"stages.{name}: source {source} would be read {times:.1f} times, more than data.most_epochs "
+                    f"({limit:g}): lower its weight, shorten the stage, add text, or raise the limit"
+                )
 
 
 def _sources(recipe: Recipe, stage: Stage) -> dict[str, Source]:

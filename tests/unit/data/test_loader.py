@@ -198,7 +198,7 @@ def test_whole_words_are_those_of_the_words_given():
 def test_epochs_are_the_mixtures():
     one = loader()
     tokens = sum(LENGTHS) + 2 * sum(-(-length // 30) for length in LENGTHS)
-    assert one.epochs(3 * tokens) == pytest.approx({"web": 2.0, "code": 1.0})
+    assert one.mixture.epochs(3 * tokens) == pytest.approx({"web": 2.0, "code": 1.0})
 
 
 @pytest.mark.parametrize(
