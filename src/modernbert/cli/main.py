@@ -14,6 +14,7 @@ from modernbert.cli.data_peek import Peek
 from modernbert.cli.data_stats import Stats
 from modernbert.cli.data_tokenize import Tokenize
 from modernbert.cli.demo import Demo
+from modernbert.cli.design import Design
 from modernbert.cli.doctor import Doctor
 from modernbert.cli.embed import Embed
 from modernbert.cli.fill_mask import FillMask
@@ -84,6 +85,7 @@ Words = (
     | Annotated[Model, _named("model")]
     | Annotated[FillMask, _named("fill-mask")]
     | Annotated[Embed, _named("embed")]
+    | Annotated[Design, _named("design")]
     | Annotated[Doctor, _named("doctor")]
 )
 
