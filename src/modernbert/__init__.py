@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from modernbert.model.config import SIZES, ModelConfig
     from modernbert.model.encoder import Encoder, encode
     from modernbert.model.heads import MaskedLM, QuestionAnswerer, SequenceClassifier, TokenClassifier
+    from modernbert.model.hf import accelerate, restore
     from modernbert.model.store import fresh, load, save
     from modernbert.ops.packed import Packed
     from modernbert.retrieval.embedder import Embedder
@@ -28,6 +29,8 @@ _HOME = {
     "QuestionAnswerer": "model.heads",
     "SequenceClassifier": "model.heads",
     "TokenClassifier": "model.heads",
+    "accelerate": "model.hf",
+    "restore": "model.hf",
     "fresh": "model.store",
     "load": "model.store",
     "save": "model.store",
@@ -42,6 +45,7 @@ __all__ = [  # noqa: RUF022 (in the order a reader meets them)
     "load", "save", "fresh", "encode", "Packed", "ModelConfig", "SIZES",
     "Encoder", "MaskedLM", "SequenceClassifier", "TokenClassifier", "QuestionAnswerer",
     "Tokenizer", "train_tokenizer", "Embedder", "MaskFiller",
+    "accelerate", "restore",
 ]  # fmt: skip
 
 
