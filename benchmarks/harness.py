@@ -1,47 +1,5 @@
-"""Side-by-side timing: contenders alternate in one run, so that a busy moment hits them all."""
+"""Side-by-side timing, as `modernbert bench` does it; here under the name that the benchmarks know it by."""
 
-import statistics
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from modernbert.bench.timing import Timing, alternate, paired_ratio
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
-    """Seconds of each round."""
-
-    seconds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        return statistics.median(self.seconds)
-
-    @property
-    def quartiles(self) -> tuple[float, float]:
-        if len(self.seconds) < 2:
-            return self.seconds[0], self.seconds[0]
-        low, _, high = statistics.quantiles(self.seconds, n=4, method="inclusive")
-        return low, high
-
-
-def alternate(contenders: Mapping[str, Callable[[], object]], *, rounds: int, most_seconds: float) -> dict[str, Timing]:
-    """Run the contenders in turns: `rounds` times, fewer (but three) once time is up.
-
-    Nothing is warmed up here: who compares outputs first, as everybody should, has done that.
-    """
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
-    began = time.perf_counter()
-    for done in range(rounds):
-        if done >= 3 and time.perf_counter() - began > most_seconds:
-            break
-        for name, contender in contenders.items():
-            start = time.perf_counter()
-            contender()
-            seconds[name].append(time.perf_counter() - start)
-    return {name: Timing(seconds=tuple(times)) for name, times in seconds.items()}
-
-
-def paired_ratio(slow: Timing, fast: Timing) -> tuple[float, float, float]:
-    """Median, lowest and highest of slow/fast, round by round."""
-    ratios = [a / b for a, b in zip(slow.seconds, fast.seconds, strict=True)]
-    return statistics.median(ratios), min(ratios), max(ratios)
+__all__ = ["Timing", "alternate", "paired_ratio"]

@@ -1,0 +1,103 @@
+"""The published protocol's documents: how many tokens they have (ModernBERT's paper, section 4.2 and table 10).
+
+Speed depends on lengths, not on words, so the tokens themselves are drawn at random.
+"""
+
+from dataclasses import dataclass
+
+from modernbert.core.seeds import Seeds
+
+PAPER_DOCUMENTS = 8192
+"""Documents of every workload in the paper; our seconds are given for as many."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """Documents of one kind."""
+
+    name: str
+    longest: int
+    """Tokens of the longest possible document; a model that takes fewer cannot run this."""
+    shortest: int
+    mean: float
+    deviation: float
+    """Of a normal distribution, cut to shortest..longest; 0: all are as long as the longest."""
+    limit: int
+    """The sequence length that the paper names it by."""
+    paper_tokens: int
+    """Tokens of the paper's 8,192 documents."""
+    given_batch: int
+    """Documents of a batch when they are taken in the order given."""
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether all documents are equally long."""
+        return self.deviation == 0
+
+    def lengths(self, documents: int) -> list[int]:
+        """Tokens of each of the documents; the first of many are those of few."""
+        if self.is_fixed:
+            return [self.longest] * documents
+        drawn = Seeds(0).numpy("lengths", self.name).normal(self.mean, self.deviation, documents)
+        return [min(self.longest, max(self.shortest, round(float(length)))) for length in drawn]
+
+    def fewest(self) -> int:
+        """Documents below which a run says nothing: a batch, or enough lengths to be mixed."""
+        return {True: 8, False: 16}[self.is_fixed] if self.limit <= 512 else 2
+
+
+WORKLOADS = {
+    workload.name: workload
+    for workload in (
+        Workload(
+            name="fixed-512",
+            longest=512,
+            shortest=512,
+            mean=512,
+            deviation=0,
+            limit=512,
+            paper_tokens=4_194_304,
+            given_batch=32,
+        ),
+        Workload(
+            name="variable-512",
+            longest=476,
+            shortest=32,
+            mean=256,
+            deviation=64,
+            limit=512,
+            paper_tokens=2_096_510,
+            given_batch=32,
+        ),
+        Workload(
+            name="fixed-8192",
+            longest=8192,
+            shortest=8192,
+            mean=8192,
+            deviation=0,
+            limit=8192,
+            paper_tokens=67_108_864,
+            given_batch=4,
+        ),
+        Workload(
+            name="variable-8192",
+            longest=7624,
+            shortest=171,
+            mean=4102,
+            deviation=1024,
+            limit=8192,
+            paper_tokens=33_604_913,
+            given_batch=4,
+        ),
+    )
+}
+"""The shortest and longest of table 10 were seen in 8,192 documents of those means and deviations."""
+
+SCALING = ("scaling-documents", "scaling-length")
+"""Not of the paper: how cost grows with the number of documents and with the length of one, for ModernBERT only."""
+
+
+def token_ids(lengths: list[int], vocab_size: int) -> list[list[int]]:
+    """A document of each length; ids below 10 are left to special tokens, which some models look for."""
+    draw = Seeds(0).numpy("documents", sum(lengths), vocab_size)
+    return [draw.integers(10, vocab_size, length).tolist() for length in lengths]
