@@ -1,21 +1,25 @@
 """The one loop under embedding, filling masks, classifying: texts in, one result a text out, in the caller's order.
 
-Texts are read in large windows, sorted by length inside a window, and packed to a budget of tokens, so that no
-batch is padded and none outgrows memory.
+Texts are read in windows and tokenised ahead (`ahead.py`), sorted by length inside a window, and packed to a budget of
+tokens (`budget.py`) that memory has room for (`memory.py`), so that no batch is padded and none outgrows memory.
 
 Shapes:  T tokens   D width
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import Literal, TypeVar
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
+from contextlib import closing, nullcontext
+from dataclasses import dataclass, replace
+from typing import Generic, Literal, TypeVar
 
 import torch
 from torch import nn
 
 from modernbert.core.errors import UserError
-from modernbert.core.log import progress, say
+from modernbert.core.log import progress, say, warn_once
+from modernbert.infer.ahead import Text, Tokenized, read_window, readable, windows
+from modernbert.infer.budget import Search, fill, search_for
+from modernbert.infer.memory import is_out_of_memory, let_go, most_tokens
 from modernbert.model.config import ModelConfig
 from modernbert.ops.packed import Packed
 from modernbert.text.tokenizer import Tokenizer
@@ -23,6 +27,15 @@ from modernbert.text.tokenizer import Tokenizer
 Result = TypeVar("Result")
 
 TooLong = Literal["truncate", "refuse"]
+
+SMALLEST_ON_CPU = 512
+"""Tokens of the first batches, from where larger ones are tried."""
+
+SMALLEST = 4096
+"""The same on any other device, where fewer cost nearly as much."""
+
+FEW = 2048
+"""Characters, and tokens, of a call that is run at once: no window, no thread, no measuring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +45,16 @@ class Room:
     longest: int
     """Tokens a text may have, [CLS] and [SEP] included."""
     too_long: TooLong = "truncate"
-    """What happens to a longer one: its end is cut off and the count is said, or the whole call is refused."""
-    budget: int = 16_384
-    """Tokens of a batch; a single text may be longer. Below that a CPU waits for Python, above it only memory grows."""
+    """What happens to a longer one: its end is cut off and the count is said, or it is refused."""
+    budget: int | None = None
+    """Tokens of a batch; a single text may be longer. Absent: measured while working, and no more than memory holds."""
     window: int = 16_384
-    """Texts read ahead and sorted by length together."""
+    """Most texts that are sorted by length together; two such windows are in memory."""
+
+    def __post_init__(self) -> None:
+        for name, found in (("budget", self.budget), ("window", self.window)):
+            if found is not None and found < 1:
+                raise UserError(f"{name}: found {found}, expected 1 or more")
 
 
 def longest_text(config: ModelConfig, tokenizer: Tokenizer) -> int:
@@ -45,75 +63,176 @@ def longest_text(config: ModelConfig, tokenizer: Tokenizer) -> int:
 
 
 class Engine:
-    """Runs a model over any number of texts."""
+    """Runs a model over any number of texts. Holds no state of a call: threads may share it."""
 
     def __init__(self, model: nn.Module, tokenizer: Tokenizer, room: Room) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.room = room
-        self._device = next(model.parameters()).device
 
     def run(
         self,
-        texts: Iterable[str],
+        texts: Iterable[Text],
         read: Callable[[Packed], Sequence[Result]],
         *,
         show_progress: bool = False,
     ) -> Iterator[Result]:
         """One result a text, streaming, in order. `read` makes a batch's results, one a document.
 
-        Raises:
-            UserError: a text is not valid Unicode, or too long where that is refused.
-        """
-        texts = iter(texts)
-        num_cut_texts = num_cut_tokens = num_read = 0
-        with progress("speed") as bar:
-            task = bar.add_task("texts", total=None) if show_progress else None
-            while window := list(islice(texts, self.room.window)):
-                documents, num_cut = self._tokenize(window, first=num_read)
-                num_read += len(window)
-                num_cut_texts += sum(cut > 0 for cut in num_cut)
-                num_cut_tokens += sum(num_cut)
-                results: list[Result | None] = [None] * len(documents)
-                for members in batches([len(document) for document in documents], self.room.budget):
-                    packed = Packed.from_lists([documents[i] for i in members], device=self._device)
-                    with torch.inference_mode():
-                        for i, result in zip(members, read(packed), strict=True):
-                            results[i] = result
-                    if task is not None:
-                        bar.update(task, advance=len(members))
-                yield from results  # type: ignore[misc]
-        if num_cut_texts:
-            say(
-                f"{num_cut_texts} of {num_read} texts were longer than {self.room.longest:,} tokens: "
-                f"{num_cut_tokens:,} tokens at their ends were not read"
-            )
+        What goes wrong with a text or in the caller's iterable is raised where plain iteration would raise it: behind the
+        results of all texts before. Close the iterator to stop early.
 
-    def _tokenize(self, texts: list[str], *, first: int) -> tuple[list[list[int]], Sequence[int]]:
-        encoded = self.tokenizer.encode(texts, longest=self.room.longest)
+        Args:
+            texts: strings, or pairs of strings (`[CLS] text [SEP] pair [SEP]`).
+            read: called without gradients.
+            show_progress: a bar on stderr.
+
+        Raises:
+            UserError: a text is not valid Unicode, or too long where that is refused, or alone too large for memory.
+        """
+        is_few = _is_few(texts)
+        documents = self._at_once(texts) if is_few else windows(texts, self._tokenize, largest=self.room.window)
+        call = self._call(read, is_few=is_few)
+        num_read = num_cut_texts = num_cut_tokens = 0
+        with closing(documents), _Watch(texts) if show_progress else nullcontext() as watch:
+            try:
+                for window in documents:
+                    first, num_read = num_read, num_read + len(window.documents)
+                    num_cut_texts += sum(cut > 0 for cut in window.num_cut)
+                    num_cut_tokens += sum(window.num_cut)
+                    yield from call.results(window.documents, first=first, watch=watch)
+                    if window.failure is not None:
+                        raise window.failure
+                    del window  # the next is on its way already
+            finally:
+                if num_cut_texts:
+                    say(
+                        f"{num_cut_texts} of {num_read} texts were longer than {self.room.longest:,} tokens: "
+                        f"{num_cut_tokens:,} tokens at their ends were not read"
+                    )
+
+    def _call(self, read: Callable[[Packed], Sequence[Result]], *, is_few: bool) -> "_Call[Result]":
+        weight = next(self.model.parameters())
+        if is_few or self.room.budget is not None:
+            fixed = self.room.budget or FEW
+            return _Call(read, weight.device, Search(fixed, fixed), fixed)
+        shape = (type(self.model).__qualname__, sum(each.numel() for each in self.model.parameters()))
+        search = search_for(
+            (*shape, weight.dtype, weight.device, torch.get_num_threads()),
+            smallest=SMALLEST_ON_CPU if weight.device.type == "cpu" else SMALLEST,
+        )
+        return _Call(read, weight.device, search, most_tokens(self.model, weight.device) or search.largest)
+
+    def _at_once(self, texts: Iterable[Text]) -> Generator[Tokenized, None, None]:
+        found, failure, _ = read_window(readable(texts), FEW)
+        tokenized = self._tokenize(found, 0) if found else Tokenized(documents=[], num_cut=[])
+        yield tokenized if tokenized.failure else replace(tokenized, failure=failure)
+
+    def _tokenize(self, texts: Sequence[Text], first: int) -> Tokenized:
+        columns = [texts] if isinstance(texts[0], str) else zip(*texts, strict=True)
+        encoded = self.tokenizer.encode(*columns, longest=self.room.longest)  # type: ignore[arg-type]
         if self.room.too_long == "refuse":
             for number, cut in enumerate(encoded.num_cut):
                 if cut:
-                    raise UserError(
+                    refusal = UserError(
                         f"text {first + number} has {self.room.longest + cut:,} tokens, expected {self.room.longest:,} "
                         "or fewer: split it, or let its end be cut off with too_long='truncate'"
                     )
-        return encoded.ids, encoded.num_cut
+                    return Tokenized(documents=encoded.ids[:number], num_cut=[0] * number, failure=refusal)
+        return Tokenized(documents=encoded.ids, num_cut=encoded.num_cut)
 
 
-def batches(lengths: Sequence[int], budget: int) -> Iterator[list[int]]:
-    """Indices of documents, longest first, in groups of at most `budget` tokens; one longer document goes alone.
+class _Call(Generic[Result]):
+    """What the batches of one call have in common."""
 
-    >>> list(batches([3, 9, 2, 4], budget=7))
-    [[1], [3, 0], [2]]
-    """
-    group: list[int] = []
-    tokens = 0
-    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        if group and tokens + lengths[i] > budget:
-            yield group
-            group, tokens = [], 0
-        group.append(i)
-        tokens += lengths[i]
-    if group:
-        yield group
+    def __init__(
+        self, read: Callable[[Packed], Sequence[Result]], device: torch.device, search: Search, most: int
+    ) -> None:
+        self.read = read
+        self.device = device
+        self.search = search
+        self.most = most
+
+    def results(self, documents: list[list[int]], *, first: int, watch: "_Watch | None") -> list[Result]:
+        """Run one window. Short documents come first: they are what budgets are compared on."""
+        order = sorted(range(len(documents)), key=lambda i: len(documents[i]))
+        lengths = [len(documents[i]) for i in order]
+        results: dict[int, Result] = {}
+        while len(results) < len(order):
+            done, budget = len(results), min(self.search.next(), self.most)
+            members = order[done : done + fill(lengths, done, budget)]
+            tokens, start = sum(lengths[done : done + len(members)]), time.perf_counter()
+            found = self._attempt([documents[i] for i in members])
+            if isinstance(found, str):
+                self._shrink(found, tokens, first + members[0] if len(members) == 1 else None)
+                continue
+            self.search.note(budget, tokens, time.perf_counter() - start)
+            results.update(zip(members, found, strict=True))
+            if watch is not None:
+                watch.update(len(members), tokens)
+        return [results[i] for i in range(len(documents))]
+
+    def _attempt(self, documents: list[list[int]]) -> list[Result] | str:
+        """A batch's results, or what was said when memory ran out. Then nothing holds on to the batch any more."""
+        try:
+            with torch.inference_mode():
+                results = list(self.read(Packed.from_lists(documents, device=self.device)))
+            if self.device.type == "cuda" and not self.search.is_settled:
+                torch.cuda.synchronize(self.device)  # results may still be on the device, and under way
+            return results
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            return str(error).partition("\n")[0] or type(error).__name__
+
+    def _shrink(self, said: str, tokens: int, alone: int | None) -> None:
+        if alone is not None:
+            raise UserError(
+                f"text {alone} has {tokens:,} tokens and does not fit in memory even alone ({said}): free some memory, "
+                "cut it, or load the model in half precision"
+            )
+        let_go(self.device)
+        self.search.shrink(tokens)
+        warn_once(
+            "infer.out-of-memory",
+            f"memory ran out in a batch of {tokens:,} tokens: going on with {self.search.best:,} or fewer, nothing is lost "
+            f"({said})",
+        )
+
+
+class _Watch:
+    """A bar with the rates so far."""
+
+    def __init__(self, texts: Iterable[Text]) -> None:
+        self._bar = progress("speed")
+        self._total = len(texts) if isinstance(texts, Sized) else None
+        self._num_texts = self._num_tokens = 0
+
+    def __enter__(self) -> "_Watch":
+        self._bar.start()
+        self._task = self._bar.add_task("texts", total=self._total)
+        self._began = time.perf_counter()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def update(self, texts: int, tokens: int) -> None:
+        """A batch is done."""
+        self._num_texts += texts
+        self._num_tokens += tokens
+        seconds = max(time.perf_counter() - self._began, 1e-9)
+        rates = f"{self._num_texts / seconds:,.0f} texts/s, {self._num_tokens / seconds:,.0f} tokens/s"
+        self._bar.update(self._task, advance=texts, speed=rates)
+
+
+def _is_few(texts: Iterable[Text]) -> bool:
+    """A list that is at hand and short enough; what is no text is counted as nothing, and refused when it is read."""
+    if not isinstance(texts, list | tuple) or len(texts) > FEW // 64:
+        return False
+    parts = (
+        part
+        for text in texts
+        for part in ((text,) if isinstance(text, str) else text if isinstance(text, tuple | list) else ())
+    )
+    return sum(len(part) for part in parts if isinstance(part, str)) <= FEW
