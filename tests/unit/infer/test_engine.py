@@ -6,6 +6,7 @@ import torch
 
 from modernbert.core import log
 from modernbert.core.errors import UserError
+from modernbert.infer import budget
 from modernbert.infer import engine as engine_file
 from modernbert.infer.engine import Engine, Room
 from modernbert.ops.packed import Packed
@@ -40,10 +41,11 @@ def _tokenizing_threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("tokenize")]
 
 
-@pytest.fixture
-def unwarned(monkeypatch):
-    """As in a new process: nothing has been warned of."""
+@pytest.fixture(autouse=True)
+def new_process(monkeypatch):
+    """As in a new process: nothing has been warned of, and no budget found."""
     monkeypatch.setattr(log, "_warned", set())
+    monkeypatch.setattr(budget, "_searches", {})
 
 
 @given_as
@@ -242,7 +244,7 @@ def test_a_measured_budget_keeps_to_what_memory_holds(monkeypatch):
 
 @given_as
 @pytest.mark.parametrize("way", WAYS)
-def test_out_of_memory_halves_the_budget_and_loses_nothing(way, given, capsys, unwarned):
+def test_out_of_memory_halves_the_budget_and_loses_nothing(way, given, capsys):
     model = Narrow(40, way)
     engine = Engine(model, small_tokenizer(), Room(longest=64, budget=200))
     texts = ["two words"] * 30
@@ -253,14 +255,14 @@ def test_out_of_memory_halves_the_budget_and_loses_nothing(way, given, capsys, u
     assert "nothing is lost" in said
 
 
-def test_after_out_of_memory_the_smaller_budget_stays(unwarned):
+def test_after_out_of_memory_the_smaller_budget_stays():
     model = Narrow(40)
     list(Engine(model, small_tokenizer(), Room(longest=64, budget=64)).run(iter(["two words"] * 300), model.read))
     assert len(set(model.seen[:-1])) <= 2, "one budget for all batches but the last of a window"
 
 
 @given_as
-def test_a_text_that_does_not_fit_alone_is_named(given, unwarned):
+def test_a_text_that_does_not_fit_alone_is_named(given):
     model = Narrow(40)
     engine = Engine(model, small_tokenizer(), Room(longest=64))
     with pytest.raises(
