@@ -27,8 +27,7 @@ class Rope:
         """Look the angles up; `longest` is more than the largest position."""
         if torch.compiler.is_compiling():  # a compiled graph computes them on the way, and cannot see the cache
             return cls(*_cos_sin(positions, theta, head_size))
-        rows = 1 << max(6, (longest - 1).bit_length())  # powers of two, so that few tables are ever made
-        cos, sin = _table(theta, head_size, rows, positions.device)
+        cos, sin = angles(theta=theta, head_size=head_size, longest=longest, device=positions.device)
         return cls(cos[positions], sin[positions])
 
     def __call__(self, heads: Float[Tensor, "T S H K"]) -> Float[Tensor, "T S H K"]:
@@ -43,6 +42,13 @@ class Rope:
         Slicing would do the same, but each slice's gradient is a tensor of the whole size, mostly zeros.
         """
         return _Split.apply(qkv, self.cos, self.sin)
+
+
+def angles(
+    *, theta: float, head_size: int, longest: int, device: torch.device | str = "cpu"
+) -> tuple[Float[Tensor, "rows half"], Float[Tensor, "rows half"]]:
+    """Cosines and sines of all positions below `longest`, and some more: tables are kept, and few are ever made."""
+    return _table(theta, head_size, 1 << max(6, (longest - 1).bit_length()), torch.device(device))
 
 
 @lru_cache(maxsize=8)

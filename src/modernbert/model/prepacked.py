@@ -1,0 +1,238 @@
+"""The whole encoder in one call of the CPU kernels, from weights laid out for them once.
+
+`encode` comes here by itself when nothing would be lost: plain modules without hooks, no gradients, no dropout, a CPU.
+The laid-out copy takes as much memory as the layers' weights again. It is made anew when a weight was changed, whichever
+way: each call compares storage, version and a few places of every weight with what was laid out (PEFT merges through
+`.data`, which leaves the version alone).
+
+Shapes:  T tokens   N rows of a weight   K its columns   D width   F gate width
+"""
+
+import ctypes
+from threading import Lock
+from typing import TYPE_CHECKING, cast
+from weakref import WeakKeyDictionary
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
+
+from modernbert.model.config import ModelConfig
+from modernbert.model.precision import best_precision
+from modernbert.ops._native import offsets64
+from modernbert.ops.native.library import Library, library
+from modernbert.ops.native.library import why_not as no_library
+from modernbert.ops.packed import Packed
+from modernbert.ops.rope import angles
+
+if TYPE_CHECKING:
+    from modernbert.model.encoder import EncoderModules, Layer
+
+_made: "WeakKeyDictionary[nn.Module, Prepacked]" = WeakKeyDictionary()
+_lock = Lock()
+
+
+def prepacked(modules: nn.Module, encoder: "EncoderModules", config: ModelConfig, packed: Packed) -> "Prepacked | None":
+    """The encoder ready for the kernels, or nothing where PyTorch has to run it; `why_not` says why."""
+    if why_not(encoder, config, packed):
+        return None
+    kernels = library()
+    assert kernels is not None, "why_not looked"
+    with _lock:
+        ready = _made.get(modules)
+        if ready is None or not ready.is_current(encoder):
+            ready = _made[modules] = Prepacked(encoder, config, kernels)
+    return ready
+
+
+def why_not(encoder: "EncoderModules", config: ModelConfig, packed: Packed) -> str | None:
+    """Why PyTorch has to run this encoder on this batch, or nothing when the kernels can."""
+    if packed.device.type != "cpu":
+        return f"the batch is on {packed.device.type}"
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or _is_watched():
+        return "the calls are being traced or counted"
+    if problem := no_library():
+        return problem
+    if packed.has_holes:
+        return "a document has holes"
+    return _shape_problem(config) or _module_problem(encoder, config)
+
+
+def _shape_problem(config: ModelConfig) -> str | None:
+    kernels = library()
+    assert kernels is not None, "why_not looked"
+    if not kernels.takes_head_size(config.head_dim):
+        return f"heads have {config.head_dim} numbers, and the kernels take 32, 64 or 128"
+    if config.hidden_size % kernels.panel or 2 * config.intermediate_size % kernels.panel:
+        return f"width {config.hidden_size} or gate {config.intermediate_size} does not fill panels of {kernels.panel}"
+    if config.hidden_activation != "gelu":
+        return f"the activation is {config.hidden_activation}, and the kernels have the exact gelu"
+    return None
+
+
+def _module_problem(encoder: "EncoderModules", config: ModelConfig) -> str | None:
+    """Runs at every call, so it reads modules' dictionaries: asking a module for an attribute takes a microsecond."""
+    dtype = encoder.embeddings.tok_embeddings.weight.dtype
+    if dtype != torch.float32 and (dtype not in (torch.bfloat16, torch.float16) or best_precision().dtype == dtype):
+        return f"PyTorch is the faster one in {str(dtype).removeprefix('torch.')} here"
+    if torch.is_autocast_enabled("cpu") and best_precision().dtype != torch.float32:
+        return "autocast is on"
+    if nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks:
+        return "every module has a hook"
+    needs_grad = torch.is_grad_enabled()
+    for module in _leaves(encoder):
+        inside = module.__dict__
+        if inside["_forward_hooks"] or inside["_forward_pre_hooks"] or "forward" in inside:
+            return f"a {type(module).__name__} has a hook"
+        kind = type(module)
+        if kind is nn.Dropout:
+            if inside["training"] and inside["p"]:
+                return "dropout is on"
+        elif kind is nn.Linear or kind is nn.LayerNorm or kind is nn.Embedding:
+            weight = inside["_parameters"].get("weight")
+            if type(weight) is not nn.Parameter or weight.is_cpu is False or weight.dtype != dtype:
+                return f"a {kind.__name__} has a weight of another type than the rest"
+            if inside["_parameters"].get("bias") is not None:
+                return f"a {kind.__name__} has a bias"
+            if needs_grad and weight.requires_grad:
+                return "gradients are on"
+        elif kind is not nn.Identity:
+            return f"a {kind.__name__} is not a plain layer"
+    if config.attention_dropout and any(layer.training for layer in encoder.layers):
+        return "attention dropout is on"
+    return None
+
+
+def _is_watched() -> bool:
+    """A mode of torch, such as a counter of FLOPs or fake tensors, wants to see every operation."""
+    return torch._C._len_torch_dispatch_stack() > 0 or torch._C._len_torch_function_stack() > 0
+
+
+def _leaves(encoder: "EncoderModules") -> list[nn.Module]:
+    """Every module that `encode` would call."""
+    inside = cast(nn.Module, encoder)._modules
+    leaves = [inside["embeddings"]._modules[name] for name in ("tok_embeddings", "norm", "drop")]
+    for layer in inside["layers"]._modules.values():
+        parts = layer._modules
+        attention, feed_forward = parts["attn"]._modules, parts["mlp"]._modules
+        leaves += (parts["attn_norm"], attention["Wqkv"], attention["Wo"], attention["out_drop"])
+        leaves += (parts["mlp_norm"], feed_forward["Wi"], feed_forward["drop"], feed_forward["Wo"])
+    leaves.append(inside["final_norm"])
+    return leaves
+
+
+class _CLayer(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("attn_norm", "wqkv", "wo", "mlp_norm", "wi", "mlp_wo")),
+        ("is_global", ctypes.c_int64),
+    )
+
+
+class _CEncoder(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("num_layers", "width", "heads", "gate", "reach")),
+        ("eps", ctypes.c_float),
+        *((name, ctypes.c_void_p) for name in ("embeddings", "embeddings_norm", "final_norm")),
+        *((name, ctypes.c_void_p) for name in ("global_cos", "global_sin", "local_cos", "local_sin", "layers")),
+    )
+
+
+class Prepacked:
+    """One encoder's weights in the kernels' layout, in float32."""
+
+    def __init__(self, encoder: "EncoderModules", config: ModelConfig, kernels: Library) -> None:
+        self._kernels = kernels
+        self._config = config
+        self._held: list[Tensor] = []
+        """What the structures below point to."""
+        self._dtype = encoder.embeddings.tok_embeddings.weight.dtype
+        self._layers = (_CLayer * config.num_hidden_layers)()
+        for number, (layer, kind) in enumerate(zip(encoder.layers, config.layer_kinds, strict=True)):
+            self._layers[number] = self._layer(layer, is_global=kind == "full_attention")
+        self._encoder = _CEncoder(
+            num_layers=config.num_hidden_layers,
+            width=config.hidden_size,
+            heads=config.num_attention_heads,
+            gate=config.intermediate_size,
+            reach=config.window_reach,
+            eps=config.norm_eps,
+            embeddings=self._plain(encoder.embeddings.tok_embeddings.weight),
+            embeddings_norm=self._plain(encoder.embeddings.norm.weight),
+            final_norm=self._plain(encoder.final_norm.weight),
+            layers=ctypes.addressof(self._layers),
+        )
+        self._see(encoder)
+
+    def encode(self, packed: Packed) -> Float[Tensor, "T D"]:
+        """See `model.encoder.encode`."""
+        config, c = self._config, _CEncoder.from_buffer_copy(self._encoder)
+        tables = []
+        for kind, name in (("full_attention", "global"), ("sliding_attention", "local")):
+            cos, sin = angles(theta=config.theta(kind), head_size=config.head_dim, longest=packed.widest + 1)
+            setattr(c, f"{name}_cos", cos.data_ptr())
+            setattr(c, f"{name}_sin", sin.data_ptr())
+            tables += [cos, sin]
+        out_TD = torch.empty(packed.num_tokens, config.hidden_size)
+        self._kernels.call(
+            "encode", c, packed.ids, packed.positions, offsets64(packed), packed.num_documents, torch.get_num_threads(), out_TD
+        )  # fmt: skip
+        return out_TD.to(self._dtype)
+
+    def is_current(self, encoder: "EncoderModules") -> bool:
+        """Whether the weights are still those that were laid out."""
+        weights = _weights(encoder)
+        if len(weights) != len(self._places) or any(
+            weight.data_ptr() != place for weight, place in zip(weights, self._places, strict=True)
+        ):
+            return False
+        if _versions(weights) != self._versions:
+            return False
+        return not self._kernels.call("changed", *self._samples, 0)
+
+    def _see(self, encoder: "EncoderModules") -> None:
+        weights = _weights(encoder)
+        self._places = [weight.data_ptr() for weight in weights]
+        self._versions = _versions(weights)
+        places = torch.tensor(self._places)
+        sizes = torch.tensor([weight.nbytes for weight in weights])
+        self._samples = places, sizes, len(weights), torch.zeros(len(weights), 4, dtype=torch.int32)
+        self._kernels.call("changed", *self._samples, 1)
+
+    def _layer(self, layer: "Layer", *, is_global: bool) -> _CLayer:
+        config, half_head = self._config, self._config.head_dim // 2
+        width = config.hidden_size
+        rotated = torch.arange(2 * width).unflatten(0, (-1, 2, half_head))  # heads of queries, then of keys
+        paired_qkv = torch.cat((*(self._paired(head) for head in rotated), torch.arange(2 * width, 3 * width)))
+        paired_gates = self._paired(torch.arange(2 * config.intermediate_size).unflatten(0, (2, -1)))
+        return _CLayer(
+            attn_norm=None if isinstance(layer.attn_norm, nn.Identity) else self._plain(layer.attn_norm.weight),
+            wqkv=self._panels(layer.attn.Wqkv.weight, paired_qkv),
+            wo=self._panels(layer.attn.Wo.weight),
+            mlp_norm=self._plain(layer.mlp_norm.weight),
+            wi=self._panels(layer.mlp.Wi.weight, paired_gates),
+            mlp_wo=self._panels(layer.mlp.Wo.weight),
+            is_global=int(is_global),
+        )
+
+    def _paired(self, halves: Shaped[Tensor, "2 half"]) -> Shaped[Tensor, "both"]:
+        """Columns in the order of panels that hold half a panel of each: what is combined meets in registers."""
+        return halves.unflatten(1, (-1, self._kernels.panel // 2)).transpose(0, 1).flatten()
+
+    def _panels(self, weight: Shaped[Tensor, "N K"], order: Tensor | None = None) -> int:
+        rows_NK = weight.detach() if order is None else weight.detach()[order]
+        return self._plain(rows_NK.unflatten(0, (-1, self._kernels.panel)).transpose(1, 2))
+
+    def _plain(self, weight: Shaped[Tensor, "..."]) -> int:
+        with torch.inference_mode(False):
+            held = weight.detach().to(torch.float32).contiguous()
+        self._held.append(held)
+        return held.data_ptr()
+
+
+def _weights(encoder: "EncoderModules") -> list[Tensor]:
+    found = (module._parameters.get("weight") for module in _leaves(encoder))
+    return [weight for weight in found if weight is not None]
+
+
+def _versions(weights: list[Tensor]) -> list[int]:
+    return [0 if weight.is_inference() else weight._version for weight in weights]

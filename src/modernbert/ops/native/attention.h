@@ -1,0 +1,181 @@
+// Attention over packed documents, whole ones or a window: tiles of scores that never leave the first-level cache, softmax
+// on the way (Milakov and Gimelshein, arXiv 1805.02867). Keys lie in blocks of PANEL keys x head size, values row by row.
+#pragma once
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "linear.h"
+
+namespace modernbert {
+
+constexpr int QUERIES = 8 * ROWS;  // of one task
+constexpr int KEYS = 256;          // of one step; their blocks and values (128 KB at head size 64) stay in the second-level cache
+
+struct Heads {
+    const float* q;  // [T, stride], head h at h * size
+    long stride;
+    const float* k;  // [H, blocks, size, PANEL]
+    const float* v;  // [H, T, size]
+    float* out;      // [T, out_stride], head h at h * size
+    long out_stride;
+    long tokens, heads, size;
+    long blocks() const { return (tokens + PANEL - 1) / PANEL; }
+};
+
+// Which keys a query sees: so many tokens before and behind it, ends included.
+struct Window {
+    long left, right;
+    static Window all() { return {1L << 40, 1L << 40}; }
+    static Window both(long reach) { return {reach, reach}; }
+};
+
+// Queries first .. first + count - 1 of a document at start .. end.
+struct Item {
+    long first, count, start, end;
+};
+
+inline std::vector<Item> items_of(const int64_t* offsets, long documents) {
+    std::vector<Item> items;
+    for (long n = 0; n < documents; n++) {
+        const long start = offsets[n], end = offsets[n + 1], parts = (end - start + QUERIES - 1) / QUERIES;
+        for (long i = 0, first = start; i < parts; i++) {
+            const long count = (end - start) / parts + (i < (end - start) % parts);
+            items.push_back({first, count, start, end});
+            first += count;
+        }
+    }
+    return items;
+}
+
+template <int SIZE>
+struct Attention {
+    static constexpr int PARTS = SIZE / PANEL;  // panels of a value
+    alignas(64) float scores[ROWS][KEYS + 2 * PANEL];
+    alignas(64) float sums[QUERIES][SIZE];
+    float most[QUERIES], weight[QUERIES];
+
+    void run(const Heads& heads, const Item& item, long head, Window window, float scale) {
+        const float* k = heads.k + head * heads.blocks() * SIZE * PANEL;
+        const float* v = heads.v + head * heads.tokens * SIZE;
+        const long low = std::max(item.start, item.first - window.left);
+        const long high = std::min(item.end, item.first + item.count + window.right);
+        for (long i = 0; i < item.count; i++) {
+            most[i] = -std::numeric_limits<float>::infinity();
+            weight[i] = 0;
+        }
+        std::memset(sums, 0, sizeof(float) * item.count * SIZE);
+        for (long begin = low; begin < high; begin += KEYS) {
+            const long stop = std::min(high, begin + KEYS);
+            for_tiles(item.count, [&](long offset, int height) {
+                const long query = item.first + offset;
+                const long from = std::max(begin, query - window.left);
+                const long to = std::min(stop, query + height + window.right);
+                if (from >= to) return;
+                const float* q = heads.q + query * heads.stride + head * SIZE;
+                with_rows(height, [&](auto m) {
+                    step<decltype(m)::value>(q, heads.stride, k, v, offset, query, from, to, window, scale * 1.44269504089f);
+                });
+            });
+        }
+        for (long i = 0; i < item.count; i++) {
+            float* out = heads.out + (item.first + i) * heads.out_stride + head * SIZE;
+            const V share = all(1 / weight[i]);
+            for (int d = 0; d < SIZE; d += W) store(out + d, load(&sums[i][d]) * share);
+        }
+    }
+
+  private:
+    // Queries query .. query + M - 1 against keys from .. to - 1.
+    template <int M>
+    INLINE void step(const float* q, long stride, const float* k, const float* v, long offset, long query, long from, long to,
+                     Window window, float scale) {
+        const long first_block = from / PANEL, last_block = (to - 1) / PANEL + 1, base = first_block * PANEL;
+        for (long block = first_block; block < last_block; block++) {
+            V acc[M][NV] = {};
+            tile<M>(q, stride, k + block * SIZE * PANEL, SIZE, acc);
+#pragma GCC unroll 12
+            for (int r = 0; r < M; r++)
+#pragma GCC unroll 4
+                for (int i = 0; i < NV; i++) store(&scores[r][(block - first_block) * PANEL + i * W], acc[r][i]);
+        }
+        const long width = (last_block - first_block) * PANEL;
+        for (int r = 0; r < M; r++) {
+            const long own_from = std::max(from, query + r - window.left);
+            const long own_to = std::min(to, query + r + window.right + 1);
+            soften(scores[r], width, own_from - base, own_to - base, offset + r, scale);
+        }
+        for (int part = 0; part < PARTS; part++) {
+            V acc[M][NV];
+#pragma GCC unroll 12
+            for (int r = 0; r < M; r++)
+#pragma GCC unroll 4
+                for (int i = 0; i < NV; i++) acc[r][i] = load(&sums[offset + r][part * PANEL + i * W]);
+            const float* values = v + part * PANEL;
+            for (long key = from; key < to; key++) {
+                V value[NV];
+#pragma GCC unroll 4
+                for (int i = 0; i < NV; i++) value[i] = load(values + key * SIZE + i * W);
+#pragma GCC unroll 12
+                for (int r = 0; r < M; r++) {
+                    const V share = all(scores[r][key - base]);
+#pragma GCC unroll 4
+                    for (int i = 0; i < NV; i++) acc[r][i] += share * value[i];
+                }
+            }
+#pragma GCC unroll 12
+            for (int r = 0; r < M; r++)
+#pragma GCC unroll 4
+                for (int i = 0; i < NV; i++) store(&sums[offset + r][part * PANEL + i * W], acc[r][i]);
+        }
+    }
+
+    // Scores to weights, for the keys from .. to - 1 that the query sees; 0 for the others. Earlier sums shrink to match.
+    INLINE void soften(float* row, long width, long from, long to, long query, float scale) {
+        if (from >= to) {
+            std::memset(row, 0, width * sizeof(float));
+            return;
+        }
+        const float none = -std::numeric_limits<float>::infinity();
+        const long left = from / W * W, right = (to + W - 1) / W * W;
+        for (long i = 0; i < from; i++) row[i] = i < left ? 0 : none;
+        for (long i = to; i < width; i++) row[i] = i < right ? none : 0;
+        V high = load(row + left);
+        for (long i = left + W; i < right; i += W) high = larger(high, load(row + i));
+        const float before = most[query], now = std::max(before, largest(high));
+        const V shift = all(now * scale), factor = all(scale);
+        V total{};
+        for (long i = left; i < right; i += W) {
+            const V share = exp2(load(row + i) * factor - shift);
+            store(row + i, share);
+            total += share;
+        }
+        if (now != before) {
+            const float shrink = before == none ? 0 : std::exp2((before - now) * scale);
+            weight[query] *= shrink;
+            for (int d = 0; d < SIZE; d += W) store(&sums[query][d], load(&sums[query][d]) * all(shrink));
+            most[query] = now;
+        }
+        weight[query] += sum(total);
+    }
+};
+
+template <int SIZE>
+void attend(Pool& pool, const Heads& heads, const std::vector<Item>& items, Window window) {
+    const float scale = 1 / std::sqrt(static_cast<float>(SIZE));
+    // A task is one head's share of neighbouring items, about QUERIES queries together: tiny documents are not tiny tasks.
+    std::vector<long> starts{0};
+    for (long i = 0, queries = 0; i < static_cast<long>(items.size()); i++) {
+        if (queries > 0 && queries + items[i].count > QUERIES) starts.push_back(i), queries = 0;
+        queries += items[i].count;
+    }
+    starts.push_back(items.size());
+    const long groups = starts.size() - 1;
+    pool.run(groups * heads.heads, [&](long task) {
+        static thread_local Attention<SIZE> one;
+        const long head = task / groups, group = task % groups;
+        for (long i = starts[group]; i < starts[group + 1]; i++) one.run(heads, items[i], head, window, scale);
+    });
+}
+
+}  // namespace modernbert

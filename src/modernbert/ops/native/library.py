@@ -1,0 +1,104 @@
+"""The CPU kernels, found or compiled, and called with tensors.
+
+The library is looked for beside this file, where a wheel has it, and in the user's cache; where it is in neither, it is
+compiled into the cache, once. Without a compiler everything runs in plain PyTorch, and says so.
+"""
+
+import ctypes
+import fcntl
+import os
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from modernbert.core.log import say, warn_once
+from modernbert.ops.native.build import SOURCES, VARIANTS, CompileError, build, file_name, machine
+
+SWITCH = "MODERNBERT_NATIVE"
+"""Set to 0, this environment variable leaves the kernels out."""
+
+_NEEDED = {"avx512": ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl"), "avx2": ("avx2", "fma3"), "neon": ()}
+"""What torch calls the features that a variant needs."""
+
+
+class Library:
+    """The functions of modernbert.h."""
+
+    def __init__(self, path: Path, variant: str) -> None:
+        self.variant = variant
+        self.handle = ctypes.CDLL(str(path))
+        for name in ("panel", "takes_head_size", "attend", "encode", "changed"):
+            getattr(self.handle, f"modernbert_{name}").restype = ctypes.c_int64
+        self.panel = int(self.handle.modernbert_panel())
+        """Columns that a weight's panel has."""
+
+    def takes_head_size(self, size: int) -> bool:
+        """Whether attention can run heads of this size."""
+        return bool(self.handle.modernbert_takes_head_size(ctypes.c_int64(size)))
+
+    def call(self, name: str, *arguments: Tensor | int | ctypes.Structure) -> int:
+        """Call a function: tensors go as their addresses, whole numbers as int64, structures by reference.
+
+        Raises:
+            torch.OutOfMemoryError: there was no memory for what the call needs in between.
+        """
+        result = int(getattr(self.handle, f"modernbert_{name}")(*map(_as_c, arguments)))
+        if result == -1:
+            raise torch.OutOfMemoryError(f"the CPU kernel {name!r} found no memory: use a smaller batch")
+        assert result >= 0, f"modernbert_{name} refused a shape that was checked before: {result}"
+        return result
+
+
+@cache
+def library() -> Library | None:
+    """The kernels for this processor; absent where `why_not` says why."""
+    return _found()[0]
+
+
+def why_not() -> str | None:
+    """Why there are no kernels here, or nothing when there are."""
+    return _found()[1]
+
+
+@cache
+def _found() -> tuple[Library | None, str | None]:
+    if os.environ.get(SWITCH, "1") == "0":
+        return None, f"{SWITCH}=0 leaves them out"
+    variant = _variant()
+    if variant is None:
+        return None, f"they are not written for this processor ({machine()} without {' or '.join(_NEEDED)})"
+    try:
+        return Library(_path(variant), variant), None
+    except (CompileError, OSError) as error:
+        warn_once("native", f"attention and encoding run in plain PyTorch, which is slower: no CPU kernels, {error}")
+        return None, str(error)
+
+
+def _variant() -> str | None:
+    features = torch.cpu.get_capabilities()
+    usable = (name for name in VARIANTS.get(machine(), {}) if all(features.get(each) for each in _NEEDED[name]))
+    return next(usable, None)
+
+
+def _path(variant: str) -> Path:
+    packaged = SOURCES / "lib" / file_name(variant)
+    if packaged.exists():
+        return packaged
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modernbert" / "native"
+    cached = folder / file_name(variant)
+    if not cached.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # processes that start together compile once
+            if not cached.exists():
+                say("compiling the CPU kernels, once (about 10 s)")
+                build(variant, folder)
+    return cached
+
+
+def _as_c(argument: Tensor | int | ctypes.Structure) -> object:
+    if isinstance(argument, Tensor):
+        return ctypes.c_void_p(argument.data_ptr())
+    return ctypes.c_int64(argument) if isinstance(argument, int) else ctypes.byref(argument)

@@ -1,0 +1,48 @@
+/* What the library offers, in plain C. All matrices are row-major float32 unless said otherwise; nothing is kept between calls
+ * but threads. A call returns 0, or -1 when memory ran out, or -2 for a shape it does not do. */
+#pragma once
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Width of a weight's panels: W [N, K] is stored as [N / panel, K, panel]. */
+int64_t modernbert_panel(void);
+
+/* 1 when heads of this size can be attended to. */
+int64_t modernbert_takes_head_size(int64_t size);
+
+/* softmax(q k' / sqrt(size)) v inside each document, for the keys from `left` before a query to `right` behind it.
+ * q, k, v [T, heads, size] with `stride` floats from one token to the next; out [T, heads * size]. */
+int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_t stride, float* out, int64_t heads, int64_t size,
+                          const int64_t* offsets, int64_t documents, int64_t left, int64_t right, int64_t threads);
+
+typedef struct {
+    const float* attn_norm; /* absent (0) in the first layer */
+    const float* wqkv;      /* panels of queries and keys hold a column and, half a panel on, the one it is rotated with */
+    const float* wo;
+    const float* mlp_norm;
+    const float* wi; /* panels hold values, and half a panel on their gates */
+    const float* mlp_wo;
+    int64_t is_global;
+} ModernBertLayer;
+
+typedef struct {
+    int64_t num_layers, width, heads, gate, reach;
+    float eps;
+    const float *embeddings, *embeddings_norm, *final_norm;
+    const float *global_cos, *global_sin, *local_cos, *local_sin; /* [positions, size / 2] */
+    const ModernBertLayer* layers;
+} ModernBertEncoder;
+
+/* Token ids to hidden states after the final norm, out [T, width]. */
+int64_t modernbert_encode(const ModernBertEncoder* encoder, const int64_t* ids, const int64_t* positions, const int64_t* offsets,
+                          int64_t documents, int64_t threads, float* out);
+
+/* 1 when one of the weights differs from what was seen in 4 places of each; `records` what it finds into seen [count, 4]. */
+int64_t modernbert_changed(const void* const* weights, const int64_t* bytes, int64_t count, uint32_t* seen, int64_t records);
+
+#ifdef __cplusplus
+}
+#endif
