@@ -6,10 +6,9 @@ No torch here unless `cpu` is among the targets. What is estimated and what is j
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from modernbert.bench.shape_scores import Score, Work, enough_layers, score
+from modernbert.bench.shape_scores import Score, Work, score
 from modernbert.bench.shapes import Grid, Space, broken_rule, same_shape, search
 from modernbert.bench.targets import Target
-from modernbert.core.errors import UserError
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.counts import num_parameters
 
@@ -47,17 +46,6 @@ def design(space: Space, targets: Sequence[Target], work: Work) -> Design:
     # Rounded, so that the last bit of a float never decides.
     scores.sort(key=lambda found: (-round(found.value, 9), num_parameters(found.shape), found.shape.num_hidden_layers))
     return Design(space=space, targets=tuple(targets), work=work, grid=grid, scores=tuple(scores))
-
-
-def pick(found: Design, rank: int) -> ModelConfig:
-    """The shape of that place.
-
-    Raises:
-        UserError: there are fewer.
-    """
-    if not 1 <= rank <= len(found.scores):
-        raise UserError(f"found place {rank}, expected 1 to {len(found.scores):,}, as many as the space holds")
-    return found.scores[rank - 1].shape
 
 
 def name_of(shape: ModelConfig) -> str | None:
@@ -102,18 +90,12 @@ def words(shape: ModelConfig) -> str:
 def _verdict(shape: ModelConfig, found: Design) -> str:
     rank = found.rank_of(shape)
     if rank is None:
-        return f"not in this space, because {broken_rule(shape, found.space) or 'its depth or heads are outside'}"
+        return f"not in this space, because {broken_rule(shape, found.space) or 'its depth or its heads are outside'}"
     first, own = found.scores[0], found.scores[rank - 1]
-    by_reference = sum(other.utilisation > own.utilisation for other in found.scores) + 1
     place = f"place {rank} of {len(found.scores)}"
-    reference = f"the reference's own count of busy units puts it {by_reference} of {len(found.scores)}"
-    if rank == 1:
-        return f"{place}; {reference}"
-    below = 1 - own.value / first.value
-    return f"{place}, {below:.1%} below the first ({words(first.shape)}): {reasons(own, first)}; {reference}"
-
-
-def depth_in_words(shape: ModelConfig) -> str:
-    """How the layers compare with what the width can use."""
-    enough = enough_layers(shape.hidden_size)
-    return f"{shape.num_hidden_layers} layers, where a width of {shape.hidden_size:,} can use {enough:.0f}"
+    if rank > 1:
+        place += f", {1 - own.value / first.value:.1%} below the first ({words(first.shape)}): {reasons(own, first)}"
+    if own.utilisation is None:
+        return place
+    busier = sum((other.utilisation or 0.0) > own.utilisation for other in found.scores)
+    return f"{place}; by the reference's count of busy units, place {busier + 1}"

@@ -24,15 +24,24 @@ def write_recipe(shape: ModelConfig, path: Path, *, made_for: Sequence[str]) -> 
     Raises:
         UserError: the file is there, or its name is no recipe's.
     """
-    if path.suffix not in (".yaml", ".yml"):
-        raise UserError(f"{path}: found {path.suffix or 'no ending'!r}, expected a name that ends in .yaml")
-    if path.exists():
-        raise UserError(f"{path} is there already: choose another name, or move it away")
+    check_new(path)
     template = nearest_recipe(shape)
     text = recipe_text(shape, template, path.name, made_for)
     with write_atomically(path, "w") as file:
         file.write(text)
     return template.name
+
+
+def check_new(path: Path) -> None:
+    """Whether a recipe can be written there.
+
+    Raises:
+        UserError: the file is there, or its name is no recipe's.
+    """
+    if path.suffix not in (".yaml", ".yml"):
+        raise UserError(f"{path}: found {path.suffix or 'no ending'!r}, expected a name that ends in .yaml")
+    if path.exists():
+        raise UserError(f"{path} is there already: choose another name, or move it away")
 
 
 def nearest_recipe(shape: ModelConfig) -> Shipped:

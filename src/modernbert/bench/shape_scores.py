@@ -8,7 +8,7 @@ what counts is the order. The depth's worth is a judgement, and a setting.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, exp, log, log2
+from math import log, log2
 
 from modernbert.bench.shapes import matrices
 from modernbert.bench.targets import TILE, TURNED, Target
@@ -73,8 +73,9 @@ class Score:
     """Over all targets, by weight; harmonic, so that a card which suits badly counts."""
     depth: float
     """Worth of the layers, 1 where more of them would help no more."""
-    utilisation: float
-    """What the reference's search scored: the share of units with work in the last wave, of the weights' own tiles."""
+    utilisation: float | None
+    """What the reference's search scored: the share of units with work in the last wave, of the weights' own tiles.
+    Absent where no target is a GPU."""
 
     @property
     def value(self) -> float:
@@ -113,22 +114,20 @@ def enough_layers(hidden_size: int) -> float:
     return max(1.0, (log(hidden_size) - 5.039) / 0.0555)
 
 
-def enough_width(layers: int) -> float:
-    """The same fit the other way round."""
-    return exp(5.039 + 0.0555 * layers)
-
-
-def utilisation(config: ModelConfig, targets: Sequence[Target]) -> float:
-    """The reference's own score, from 0 to 1: weighted mean over targets, weights and both orders of the tile.
+def utilisation(config: ModelConfig, targets: Sequence[Target]) -> float | None:
+    """The reference's own score, from 0 to 1: weighted mean over GPUs, weights and both orders of the tile.
 
     It tiles the weights and not the products, whose rows are tokens; we show it and do not rank by it.
     """
     shares = [
         (target.weight, last_wave(num_tiles(rows, columns, tile), target.units))
         for target in targets
+        if TILE in target.tiles
         for rows, columns in matrices(config).values()
         for tile in (TILE, TURNED)
     ]
+    if not shares:
+        return None
     return sum(weight * share for weight, share in shares) / sum(weight for weight, _ in shares)
 
 
@@ -166,8 +165,8 @@ def _spend(config: ModelConfig, target: Target, tokens: int, length: int) -> _Sp
 
 def _attention(config: ModelConfig, target: Target, tokens: int, length: int) -> float:
     """Seconds of one layer's attention, the mean of global and windowed ones."""
-    documents = ceil(tokens / length)
-    flops = attention_flops(config, [length]) * documents / config.num_hidden_layers
+    length = min(length, tokens)
+    flops = attention_flops(config, [length]) * (tokens / length) / config.num_hidden_layers
     moved = 4 * config.hidden_size * tokens * BYTES  # q, k, v in, one out
     return max(flops / (ATTENTION_SHARE * target.peak), moved / target.bandwidth)
 

@@ -127,34 +127,54 @@ def cut_matrices(config: ModelConfig) -> list[str]:
 
 
 def _of_the_right_size(space: Space) -> Iterator[ModelConfig]:
-    low, high = space.parameters
     for hidden in sorted(set(space.hidden_sizes)):
         for layers in range(space.layers[0], space.layers[1] + 1):
-            for gate in range(MULTIPLE, 16 * hidden, MULTIPLE):
-                found = shape(
-                    layers=layers,
-                    hidden=hidden,
-                    gate=gate,
-                    vocab_size=space.vocab_size,
-                    head_size=space.head_size,
-                    global_every=space.global_every,
-                )
-                if num_parameters(found) > high:
-                    break
-                if num_parameters(found) >= low:
-                    yield found
+            for gate in _gates(space, layers, hidden):
+                yield _shape_in(space, layers, hidden, gate)
+
+
+def _gates(space: Space, layers: int, hidden: int) -> range:
+    """Gates in multiples of 64 that give the right size: the parameters are a straight line over the gate."""
+    least, next_one = (num_parameters(_shape_in(space, layers, hidden, gate)) for gate in (MULTIPLE, 2 * MULTIPLE))
+    low, high = space.parameters
+    first = max(0, -((least - low) // (next_one - least)))
+    last = (high - least) // (next_one - least)
+    return range(MULTIPLE * (1 + first), min(MULTIPLE * (1 + last), 16 * hidden) + 1, MULTIPLE)
+
+
+def _shape_in(space: Space, layers: int, hidden: int, gate: int) -> ModelConfig:
+    return shape(
+        layers=layers,
+        hidden=hidden,
+        gate=gate,
+        vocab_size=space.vocab_size,
+        head_size=space.head_size,
+        global_every=space.global_every,
+    )
 
 
 def broken_rule(found: ModelConfig, space: Space) -> str | None:
-    """The first rule that the shape breaks."""
+    """The first rule of the space that a shape of the right size breaks, in words; absent where it keeps all."""
+    is_open_ended, is_lopsided, is_cut = _rules(space)
     low, high = space.expansion
     if found.layer_kinds[-1] != "full_attention":
-        return "the last layer is not global"
+        return is_open_ended
     if not low <= 2 * found.intermediate_size / found.hidden_size <= high:
-        return f"Wi puts out less than {low:g} or more than {high:g} times the width"
-    if space.whole_tiles and cut_matrices(found):
-        return f"a weight is no whole number of {TILE[0]} x {TILE[1]} tiles"
-    return None
+        return is_lopsided
+    return is_cut if space.whole_tiles and cut_matrices(found) else None
+
+
+def _rules(space: Space) -> tuple[str, str, str]:
+    """What each rule says of a shape that breaks it, in the order in which they are looked at."""
+    low, high = space.expansion
+    return (
+        "the last layer is not global",
+        f"Wi puts out less than {low:g} or more than {high:g} times the width",
+        _CUT,
+    )
+
+
+_CUT = f"a weight is no whole number of {TILE[0]} x {TILE[1]} tiles"
 
 
 def _nothing_left(space: Space, dropped: dict[str, int]) -> str:
@@ -172,9 +192,12 @@ def _nothing_left(space: Space, dropped: dict[str, int]) -> str:
             else f"no depth of {space.layers[0]} to {space.layers[1]} gives that: widen a range"
         )
         return f"found no shape of {asked}; {hint}"
-    rule, count = max(dropped.items(), key=lambda pair: pair[1])
-    way_out = "allow cut tiles, or take a width that is a multiple of 256" if "tiles" in rule else "widen a range"
-    return f"found no shape of {asked}: of {sum(dropped.values()):,} in all, {count:,} were dropped because {rule}; {way_out}"
+    rule = next(rule for rule in reversed(_rules(space)) if rule in dropped)  # the one that took the last shapes
+    way_out = "allow cut tiles, or take a width that is a multiple of 256" if rule == _CUT else "widen a range"
+    return (
+        f"found no shape of {asked}: of {sum(dropped.values()):,} in all, the last {dropped[rule]:,} were dropped because"
+        f" {rule}; {way_out}"
+    )
 
 
 def _key(config: ModelConfig) -> tuple[int, int, int, int]:

@@ -7,7 +7,6 @@ the cards that are sold.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from modernbert.core.errors import UserError
 
@@ -90,9 +89,7 @@ def targets_named(names: Sequence[str]) -> tuple[Target, ...]:
         raise UserError(f"found no target, expected some of {', '.join(known)}")
     for name in names:
         if name not in known:
-            close = get_close_matches(name.lower().removeprefix("rtx").strip(" -"), known, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(known)}"
-            raise UserError(f"target {name!r}: found no such device; {hint}")
+            raise UserError(f"target {name!r}: found no such device; there are {', '.join(known)}")
     return tuple(_this_cpu() if name == CPU else TARGETS[name] for name in dict.fromkeys(names))
 
 

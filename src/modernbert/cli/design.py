@@ -52,11 +52,11 @@ class Design:
     length: int = 512
     """Tokens of a document."""
     top: int = 10
-    """Rows to show, and with --measure: how many of them to time is --short-list."""
+    """Rows to show."""
     measure: bool = False
     """Time the short list, and the published shapes with it, on this device, a few layers of each."""
     short_list: int = 5
-    """Shapes to time."""
+    """How many of the first to time."""
     seconds: float = 60.0
     """For timing, three rounds at least."""
     write: Path | None = None
@@ -68,7 +68,7 @@ class Design:
 
     def run(self) -> None:
         """Search, rank, perhaps time and write, and print."""
-        from modernbert.bench.design import design, pick
+        from modernbert.bench.design import design, words
         from modernbert.bench.targets import targets_named
         from modernbert.core.errors import UserError
 
@@ -79,15 +79,22 @@ class Design:
             )
         space, work = self._space(), self._work()
         found = design(space, targets_named(self.targets), work)
-        timings = self._time(found) if self.measure else None
-        chosen = pick(found, self.pick) if timings is None else _pick_timed(found, timings, self.pick)
+        listed = self._short_list(found) if self.measure else None
+        self._check_choice(found, listed)  # before a minute of timing
+        timings = None
+        if listed is not None:
+            from modernbert.bench.shape_timing import time_shapes
+
+            timings = time_shapes(listed, length=self.length, seconds=self.seconds)
+        ranked = found.scores if timings is None else [score for score, _ in _by_measurement(found, timings)]
+        chosen = ranked[self.pick - 1].shape
         template = None if self.write is None else self._write(chosen, found.targets)
         if self.json:
             print(json.dumps(_facts(found, self.top, timings) | {"recipe": self.write and str(self.write)}))
             return
         _show(found, self.top, timings)
         if template is not None:
-            print(f"\n{self.write}: {_shape_words(chosen)}, all else from the recipe {template}")
+            print(f"\n{self.write}: {words(chosen)}, all else from the recipe {template}")
 
     def _space(self) -> "Space":
         from modernbert.bench.design import PRESETS
@@ -109,13 +116,22 @@ class Design:
 
         return Work(batches=self.batches, length=self.length, depth_worth=self.depth_worth)
 
-    def _time(self, found: "Ranking") -> "Timings":
+    def _short_list(self, found: "Ranking") -> "list[ModelConfig]":
+        """The first, and the published shapes behind them."""
         from modernbert.bench.design import name_of
-        from modernbert.bench.shape_timing import time_shapes
 
-        listed = [score.shape for score in found.scores[: self.short_list]]
-        listed += [score.shape for score in found.scores[self.short_list :] if name_of(score.shape)]
-        return time_shapes(listed, length=self.length, seconds=self.seconds)
+        first, rest = found.scores[: self.short_list], found.scores[self.short_list :]
+        return [score.shape for score in (*first, *(score for score in rest if name_of(score.shape)))]
+
+    def _check_choice(self, found: "Ranking", listed: "list[ModelConfig] | None") -> None:
+        from modernbert.bench.shape_recipe import check_new
+        from modernbert.core.errors import UserError
+
+        most, why = (len(found.scores), "the space holds") if listed is None else (len(listed), "are timed")
+        if not 1 <= self.pick <= most:
+            raise UserError(f"--pick: found {self.pick}, expected 1 to {most:,}, as many as {why}")
+        if self.write is not None:
+            check_new(self.write)
 
     def _write(self, chosen: "ModelConfig", targets: "Sequence[Target]") -> str:
         from modernbert.bench.shape_recipe import write_recipe
@@ -140,15 +156,6 @@ _EXAMPLES = {"parameters": "15M..20M", "layers": "4..30", "expansion": "2..4"}
 
 def _whole(ends: tuple[float, float]) -> tuple[int, int]:
     return round(ends[0]), round(ends[1])
-
-
-def _pick_timed(found: "Ranking", timings: "Timings", place: int) -> "ModelConfig":
-    from modernbert.core.errors import UserError
-
-    ranked = _by_measurement(found, timings)
-    if not 1 <= place <= len(ranked):
-        raise UserError(f"--pick: found {place}, expected 1 to {len(ranked)}, as many as were timed")
-    return ranked[place - 1][0].shape
 
 
 def _by_measurement(found: "Ranking", timings: "Timings") -> "list[tuple[Score, int]]":
@@ -228,6 +235,7 @@ def _show(found: "Ranking", top: int, timings: "Timings | None") -> None:
     )
     print("\n".join(f"dropped {count:,}: {rule}" for rule, count in found.grid.dropped.items()))
     console.print(_ranking(found, top))
+    print("\n".join(_legend(found)))
     console.print(_speeds(found, top))
     print("\n".join(verdicts(found)))
     if timings is not None:
@@ -253,10 +261,23 @@ def _ranking(found: "Ranking", top: int) -> "Table":
     return table
 
 
+def _legend(found: "Ranking") -> list[str]:
+    from modernbert.bench.shape_scores import enough_layers
+
+    widths = sorted({score.shape.hidden_size for score in found.scores})
+    enough = ", ".join(f"{enough_layers(width):.0f} for {width:,}" for width in widths)
+    return [
+        "of peak: of what the devices could compute, the share that goes into the weights' products, estimated;",
+        "  tiles, waves and matrices are what is left of it by whole tiles, by whole waves, and by all that is no product",
+        f"depth: 100 where the width can use no more layers ({enough}), {found.work.depth_worth:.0%} less for half of them",
+        "score: their product, in percent",
+    ]
+
+
 def _speeds(found: "Ranking", top: int) -> "Table":
     table = _table(["k tokens/s at most", *(target.title for target in found.targets)], [])
     for place, score in enumerate(found.scores[:top], 1):
-        table.add_row(str(place), *(f"{score.speeds[t.name].tokens_per_second / 1e3:,.1f}" for t in found.targets))
+        table.add_row(str(place), *(_thousands(score.speeds[t.name].tokens_per_second) for t in found.targets))
     return table
 
 
@@ -308,7 +329,7 @@ def _table(numbers: Sequence[str], texts: Sequence[str]) -> "Table":
     return table
 
 
-def _shape_words(shape: "ModelConfig") -> str:
-    from modernbert.bench.design import words
-
-    return words(shape)
+def _thousands(number: float) -> str:
+    """Three digits: 1583300 -> 1,583, 246.1 -> 0.246"""
+    digits = 0 if number >= 1e5 else 1 if number >= 1e4 else 2 if number >= 1e3 else 3
+    return f"{number / 1e3:,.{digits}f}"
