@@ -142,8 +142,8 @@ class _Spent:
     whole: float
 
 
-def _spend(config: ModelConfig, target: Target, tokens: int, length: int) -> _Spent:
-    """One layer's seconds for a batch; all layers but the kinds of attention are alike."""
+def _spend(config: ModelConfig, target: Target, tokens: int, attention: float) -> _Spent:
+    """One layer's seconds for a batch, whose attention takes so many FLOP a token."""
     ideal = with_tiles = with_waves = whole = 0.0
     for outputs, inputs in matrices(config).values():
         seconds = 2 * tokens * outputs * inputs / target.peak
@@ -153,7 +153,7 @@ def _spend(config: ModelConfig, target: Target, tokens: int, length: int) -> _Sp
         with_tiles += seconds * found.padding
         with_waves += seconds * found.slowdown
         whole += max(seconds * found.slowdown, from_memory)
-    whole += _attention(config, target, tokens, length) + _elementwise(config, target, tokens) + KERNELS * target.gap
+    whole += _attention(config, target, tokens, attention) + _elementwise(config, target, tokens) + KERNELS * target.gap
     return _Spent(
         tokens_per_second=tokens / (config.num_hidden_layers * whole),
         ideal=ideal,
@@ -163,12 +163,15 @@ def _spend(config: ModelConfig, target: Target, tokens: int, length: int) -> _Sp
     )
 
 
-def _attention(config: ModelConfig, target: Target, tokens: int, length: int) -> float:
-    """Seconds of one layer's attention, the mean of global and windowed ones."""
-    length = min(length, tokens)
-    flops = attention_flops(config, [length]) * (tokens / length) / config.num_hidden_layers
+def _attention_flops(config: ModelConfig, length: int) -> float:
+    """Of a token in one layer, the mean of global and windowed ones."""
+    return attention_flops(config, [length]) / length / config.num_hidden_layers
+
+
+def _attention(config: ModelConfig, target: Target, tokens: int, flops: float) -> float:
+    """Seconds of one layer's attention."""
     moved = 4 * config.hidden_size * tokens * BYTES  # q, k, v in, one out
-    return max(flops / (ATTENTION_SHARE * target.peak), moved / target.bandwidth)
+    return max(flops * tokens / (ATTENTION_SHARE * target.peak), moved / target.bandwidth)
 
 
 def _elementwise(config: ModelConfig, target: Target, tokens: int) -> float:
