@@ -85,9 +85,8 @@ class Score:
 
 def score(config: ModelConfig, targets: Sequence[Target], work: Work) -> Score:
     """Estimate a shape on every target."""
-    spent = {
-        target.name: [_spend(config, target, tokens, work.length) for tokens in work.batches] for target in targets
-    }
+    batches = [(tokens, _attention_flops(config, min(work.length, tokens))) for tokens in work.batches]
+    spent = {target.name: [_spend(config, target, *batch) for batch in batches] for target in targets}
     weights = [target.weight for target in targets for _ in work.batches]
     everything = [one for target in targets for one in spent[target.name]]
     return Score(
