@@ -44,10 +44,10 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
         "sliding_attention": Window.both(config.window_reach),
     }
     run = _recomputed if _is_on(modules, "gradient_checkpointing") and modules.training else _layer
-    feed_forward = _fused_feed_forward() if _is_on(modules, "fuses_feed_forward") else _feed_forward
+    halves = _compiled() if _is_on(modules, "compiles") and packed.num_tokens > 1 else (_heads, _rest)
     x_TD = encoder.embeddings.drop(encoder.embeddings.norm(encoder.embeddings.tok_embeddings(packed.ids)))
     for layer, kind in zip(encoder.layers, config.layer_kinds, strict=True):
-        x_TD = run(layer, x_TD, config, packed, ropes[kind], windows[kind], backend, feed_forward)
+        x_TD = run(layer, x_TD, config, packed, ropes[kind], windows[kind], backend, halves)
     return encoder.final_norm(x_TD)
 
 
@@ -59,10 +59,16 @@ def _layer(
     rope: Rope,
     window: Window,
     backend: Backend,
-    feed_forward: "FeedForwardStep",
+    halves: "tuple[Callable[..., Heads], Callable[..., Tensor]]",
 ) -> Tensor:
-    x_TD = x_TD + _attention(layer, x_TD, config, packed, rope, window, backend)
-    return x_TD + feed_forward(layer, x_TD, config)
+    heads, rest = halves
+    dropout = config.attention_dropout if layer.training else 0.0
+    return rest(  # nothing here keeps the heads, so that `rest` can let go of them
+        layer,
+        x_TD,
+        attend(*heads(layer, x_TD, config, rope), layout=packed, window=window, backend=backend, dropout=dropout),
+        config,
+    )
 
 
 def _recomputed(layer: "Layer", *arguments: object) -> Tensor:
@@ -70,27 +76,22 @@ def _recomputed(layer: "Layer", *arguments: object) -> Tensor:
     return cast(Tensor, checkpoint(_layer, layer, *arguments, use_reentrant=False))
 
 
-def _attention(
-    layer: "Layer", x_TD: Tensor, config: ModelConfig, packed: Packed, rope: Rope, window: Window, backend: Backend
-) -> Tensor:
-    qkv_T3HK = layer.attn.Wqkv(layer.attn_norm(x_TD)).unflatten(-1, (3, config.num_attention_heads, config.head_dim))
-    q_THK, k_THK, v_THK = rope.split(qkv_T3HK)
-    del qkv_T3HK
-    dropout = config.attention_dropout if layer.training else 0.0
-    heads_THK = attend(q_THK, k_THK, v_THK, layout=packed, window=window, backend=backend, dropout=dropout)
-    del q_THK, k_THK, v_THK
-    return layer.attn.out_drop(layer.attn.Wo(heads_THK.flatten(1)))
+def _heads(layer: "Layer", x_TD: Tensor, config: ModelConfig, rope: Rope) -> "Heads":
+    qkv_TE = layer.attn.Wqkv(layer.attn_norm(x_TD))
+    return rope.split(qkv_TE.unflatten(-1, (3, config.num_attention_heads, config.head_dim)))
 
 
-def _feed_forward(layer: "Layer", x_TD: Tensor, config: ModelConfig) -> Tensor:
+def _rest(layer: "Layer", x_TD: Tensor, heads_THK: Tensor, config: ModelConfig) -> Tensor:
+    x_TD = x_TD + layer.attn.out_drop(layer.attn.Wo(heads_THK.flatten(1)))
+    del heads_THK
     gate_TF = gated(layer.mlp.Wi(layer.mlp_norm(x_TD)), config.hidden_activation)
-    return layer.mlp.Wo(layer.mlp.drop(gate_TF))
+    return x_TD + layer.mlp.Wo(layer.mlp.drop(gate_TF))
 
 
 @cache
-def _fused_feed_forward() -> "FeedForwardStep":
-    """Norm, gate and activation in one pass over memory; one compilation serves all layers and all lengths."""
-    return torch.compile(_feed_forward, dynamic=True)
+def _compiled() -> "tuple[Callable[..., Heads], Callable[..., Tensor]]":
+    """The two halves around attention, which know of tokens only: one compilation serves all layers and all layouts."""
+    return torch.compile(_heads, dynamic=True), torch.compile(_rest, dynamic=True)
 
 
 def _is_on(modules: nn.Module, switch: str) -> bool:
@@ -105,8 +106,8 @@ class Encoder(nn.Module):
         self.config = config
         self.gradient_checkpointing = False
         """Whether training keeps only each layer's input and computes the rest twice; the name is transformers'."""
-        self.fuses_feed_forward = False
-        """Whether the feed-forward runs through torch.compile."""
+        self.compiles = False
+        """Whether all but attention runs through torch.compile."""
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config, is_first=i == 0) for i in range(config.num_hidden_layers))
         self.final_norm = layer_norm(config)
@@ -157,7 +158,7 @@ class FeedForward(nn.Module):
         self.Wo = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.mlp_bias)
 
 
-FeedForwardStep = Callable[["Layer", Tensor, ModelConfig], Tensor]
+Heads = tuple[Tensor, Tensor, Tensor]
 
 
 class EncoderModules(Protocol):

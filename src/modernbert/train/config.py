@@ -219,7 +219,7 @@ class Devices:
     parallel: Literal["ddp", "fsdp"] = "ddp"
     """Under `torchrun`: a copy of the model on each device, or its parameters spread over them (FSDP2)."""
     compile: bool = False
-    """Fuse the feed-forward's element-wise work with torch.compile; the first step takes minutes."""
+    """Fuse what is done token by token, all but attention, with torch.compile; the first step takes a minute."""
     recompute: bool = False
     """Activation checkpointing: a third more time for a fraction of the memory."""
 

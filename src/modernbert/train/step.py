@@ -65,7 +65,7 @@ class Trainer:
         self.model = model.to(self.world.device)
         self.model.train()
         encoder = self.model.model
-        encoder.gradient_checkpointing, encoder.fuses_feed_forward = devices.recompute, devices.compile
+        encoder.gradient_checkpointing, encoder.compiles = devices.recompute, devices.compile
         for layer in cast("list[Layer]", encoder.layers):
             layer.attn.out_drop.p = max(dropout, model.config.attention_dropout)
         self.objective = self.world.spread(Objective(self.model, z_loss=z_loss), devices.parallel)
