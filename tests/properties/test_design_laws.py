@@ -48,10 +48,10 @@ def test_tiles_cover_the_matrix_the_same_way_when_it_is_turned(rows, columns, ti
 
 @given(rows=SIDES, columns=SIDES, units=UNITS, tiles=st.lists(TILES, min_size=1, max_size=4))
 def test_a_choice_of_tiles_never_hurts_and_nothing_is_gained_from_nowhere(rows, columns, units, tiles):
-    found = cut(rows, columns, units, tiles)
+    found = cut(rows, columns, units, tuple(tiles))
     assert found.padding >= 1
     assert found.idling >= 1
-    assert found.slowdown <= min(cut(rows, columns, units, [tile]).slowdown for tile in tiles)
+    assert found.slowdown <= min(cut(rows, columns, units, (tile,)).slowdown for tile in tiles)
 
 
 @settings(max_examples=15, deadline=None)

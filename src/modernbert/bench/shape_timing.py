@@ -44,7 +44,7 @@ class Timings:
     device: str
     dtype: str
     matmul: float
-    """FLOP/s, measured once a round: the median."""
+    """FLOP/s, the mean of just before and just after."""
     tokens: int
     """Of a batch."""
     length: int
@@ -75,8 +75,9 @@ def time_shapes(
     tokens = tokens or (16_384 if device.type == "cuda" else 2_048)
     packed = _documents(tokens, length).to(device)
     pairs = [_pair(shape, device, precision.dtype) for shape in shapes]
+    before = matmul_rate(precision.dtype, device.type, seconds=_RATE_SECONDS)
     rounds = _rounds(pairs, packed, seconds)
-    rate = median(one.matmul for one in rounds)
+    rate = (before + matmul_rate(precision.dtype, device.type, seconds=_RATE_SECONDS)) / 2
     return Timings(
         device=device.type,
         dtype=precision.name,
@@ -85,7 +86,7 @@ def time_shapes(
         length=length,
         rounds=len(rounds),
         shapes=tuple(
-            _timing(shape, [one.passes[place] for one in rounds], packed.num_tokens, rate)
+            _timing(shape, [taken[place] for taken in rounds], packed.num_tokens, rate)
             for place, shape in enumerate(shapes)
         ),
     )
@@ -108,6 +109,8 @@ def _documents(tokens: int, length: int) -> Packed:
     return Packed.from_lists(ids.tolist())
 
 
+_RATE_SECONDS = 0.1
+
 _VOCABULARY = 512
 """Rows of the embedding that is timed: looking a row up takes no time, whatever their number."""
 
@@ -120,9 +123,11 @@ def _pair(shape: ModelConfig, device: torch.device, dtype: torch.dtype) -> tuple
     return one, more
 
 
-def _rounds(pairs: Sequence[tuple[Encoder, Encoder]], packed: Packed, seconds: float) -> list["_Round"]:
-    """The first round warms up and does not count."""
-    rounds: list[_Round] = []
+def _rounds(
+    pairs: Sequence[tuple[Encoder, Encoder]], packed: Packed, seconds: float
+) -> list[list[tuple[float, float]]]:
+    """Seconds of both passes of each shape, a list for each round; the first round warms up and does not count."""
+    rounds: list[list[tuple[float, float]]] = []
     with torch.inference_mode(), progress() as bar:
         task = bar.add_task("timing the short list, rounds", total=None)
         _round(pairs, packed)
@@ -133,20 +138,8 @@ def _rounds(pairs: Sequence[tuple[Encoder, Encoder]], packed: Packed, seconds: f
     return rounds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Round:
-    matmul: float
-    """FLOP/s."""
-    passes: tuple[tuple[float, float], ...]
-    """Seconds of the two passes of each shape."""
-
-
-def _round(pairs: Sequence[tuple[Encoder, Encoder]], packed: Packed) -> _Round:
-    dtype = next(pairs[0][0].parameters()).dtype
-    return _Round(
-        matmul=matmul_rate(dtype, packed.device.type, seconds=0.1),
-        passes=tuple((_pass(one, packed), _pass(more, packed)) for one, more in pairs),
-    )
+def _round(pairs: Sequence[tuple[Encoder, Encoder]], packed: Packed) -> list[tuple[float, float]]:
+    return [(_pass(one, packed), _pass(more, packed)) for one, more in pairs]
 
 
 def _pass(encoder: Encoder, packed: Packed) -> float:

@@ -19,7 +19,7 @@ def test_a_begun_tile_is_a_tile():
 
 
 def test_nvidia_s_example_of_a_wave_on_an_a100():
-    """1,792 x 1,792 in tiles of 256 x 128 is 98 tiles, one wave; one row more is 105 tiles... and 1,793 both ways 120, two waves."""
+    """1,792 x 1,792 in tiles of 256 x 128 is 98 tiles, one wave; one row and column more make 120, two waves."""
     assert num_tiles(1792, 1792, (256, 128)) == 98
     assert num_waves(98, 108) == 1
     assert num_tiles(1793, 1793, (256, 128)) == 120
@@ -33,7 +33,7 @@ def test_a_full_last_wave_is_all_units():
 
 
 def test_a_cut_says_what_is_lost_to_tiles_and_to_waves():
-    found = cut(1793, 1793, 108, [(256, 128)])
+    found = cut(1793, 1793, 108, ((256, 128),))
     assert (found.num_tiles, found.num_waves) == (120, 2)
     assert found.padding == pytest.approx(120 * 256 * 128 / 1793**2)
     assert found.idling == pytest.approx(216 / 120)
@@ -41,6 +41,6 @@ def test_a_cut_says_what_is_lost_to_tiles_and_to_waves():
 
 
 def test_the_order_of_the_tile_is_chosen_by_what_it_loses():
-    assert cut(128, 512, 2, [(256, 128), (128, 256)]).tile == (128, 256)
-    assert cut(512, 128, 2, [(128, 256), (256, 128)]).tile == (256, 128)
-    assert cut(256, 256, 2, [(256, 128), (128, 256)]).tile == (256, 128)  # of equals the first
+    assert cut(128, 512, 2, ((256, 128), (128, 256))).tile == (128, 256)
+    assert cut(512, 128, 2, ((128, 256), (256, 128))).tile == (256, 128)
+    assert cut(256, 256, 2, ((256, 128), (128, 256))).tile == (256, 128)  # of equals the first
