@@ -62,7 +62,12 @@ class Worker:
         if memory.can_measure(self._device):
             memory.begin(self._device)
         began = time.perf_counter()
-        groups = grouped(lengths, batching, given_batch=given_batch)  # type: ignore[arg-type]
+        groups = grouped(
+            lengths,
+            batching,  # type: ignore[arg-type]
+            given_batch=given_batch,
+            device=self._device,
+        )
         firsts = [self._runner.first([documents[i] for i in group]) for group in groups]
         seconds = time.perf_counter() - began
         if file is not None:

@@ -10,12 +10,14 @@ Batching = Literal["given", "sorted", "packed"]
 """given: in the order given, padded to the longest of the batch. sorted: by length first, in batches of few tokens.
 packed: by length first, without any padding (ours)."""
 
-SORTED_PLACES = 4096
+SORTED_PLACES = {"cpu": 4096, "cuda": 262_144}
 """Tokens and padding of a batch when sorted: 8 x 512; more only leaves the cache of a CPU."""
-PACKED_TOKENS = 16_384
+PACKED_TOKENS = {"cpu": 16_384, "cuda": 262_144}
 
 
-def grouped(lengths: Sequence[int], batching: Batching, *, given_batch: int = 32) -> list[list[int]]:
+def grouped(
+    lengths: Sequence[int], batching: Batching, *, given_batch: int = 32, device: str = "cpu"
+) -> list[list[int]]:
     """Indices of documents, batch by batch.
 
     >>> grouped([3, 9, 2, 4], "given", given_batch=3)
@@ -33,7 +35,7 @@ def grouped(lengths: Sequence[int], batching: Batching, *, given_batch: int = 32
         if not groups or place > room:
             groups.append([])
             place = lengths[i]
-            room = SORTED_PLACES if batching == "sorted" else PACKED_TOKENS
+            room = (SORTED_PLACES if batching == "sorted" else PACKED_TOKENS)[device]
         groups[-1].append(i)
         room -= place
     return groups

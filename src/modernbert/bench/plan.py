@@ -9,7 +9,7 @@ from modernbert.bench.batching import Batching, grouped
 from modernbert.bench.memory import parse_bytes
 from modernbert.bench.rates import Rates
 from modernbert.bench.rivals import MODELS, Rival, rival
-from modernbert.bench.workloads import PAPER_DOCUMENTS, SCALING, WORKLOADS, Workload
+from modernbert.bench.workloads import PAPER_DOCUMENTS, SCALING, WORKLOADS, Workload, workload
 from modernbert.core.errors import UserError
 
 _ROUND_SECONDS = 10.0
@@ -52,8 +52,8 @@ class Settings:
         if not (self.models and self.sizes and self.workloads and self.backends):
             raise UserError("--models, --sizes, --workloads and --backends each need one word or more")
         for name in self.workloads:
-            if name not in WORKLOADS and name not in SCALING:
-                raise UserError(f"--workloads: found {name!r}, expected some of {', '.join((*WORKLOADS, *SCALING))}")
+            if name not in SCALING:
+                workload(name)  # refuses what is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class Plan:
     @property
     def is_scaled_down(self) -> bool:
         """Whether fewer documents run than in the paper."""
-        return any(cell.documents < PAPER_DOCUMENTS for cell in self.cells)
+        return any(cell.documents < PAPER_DOCUMENTS for cell in self.cells if cell.workload.paper_tokens)
 
 
 def make_plan(settings: Settings, rates: Rates, *, device: str, exports: Path) -> Plan:
@@ -139,17 +139,17 @@ def make_plan(settings: Settings, rates: Rates, *, device: str, exports: Path) -
                 if one.is_ours and (fastest := _for_scaling(able)):
                     scaling.append(_planned_scaling(one, name, fastest, settings))
                 continue
-            workload = WORKLOADS[name]
-            if workload.longest > one.longest:
+            documents_of = workload(name)
+            if documents_of.longest > one.longest:
                 absent[f"{one.label}, {name}"] = f"its positions end at {one.longest:,} tokens"
                 continue
             left_out = {backend_name: reason for backend_name, reason in reasons.items() if reason}
-            documents = _documents(settings, one, workload, able, rates)
-            seconds = _estimate(one, workload, documents, able, rates, settings.rounds, exports)
+            documents = _documents(settings, one, documents_of, able, rates)
+            seconds = _estimate(one, documents_of, documents, able, rates, settings.rounds, exports)
             cells.append(
                 PlannedCell(
                     rival=one,
-                    workload=workload,
+                    workload=documents_of,
                     documents=documents,
                     backends=able,
                     left_out=left_out,
@@ -200,6 +200,8 @@ def _planned_scaling(one: Rival, name: str, backends: tuple[Backend, ...], setti
 
 
 def _documents(settings: Settings, one: Rival, workload: Workload, backends: tuple[Backend, ...], rates: Rates) -> int:
+    if workload.documents is not None:
+        return workload.documents
     if settings.documents is not None:
         return settings.documents
     if settings.scale is not None:

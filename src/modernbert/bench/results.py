@@ -7,6 +7,7 @@ from typing import Any
 
 from modernbert.bench.backends import BACKENDS, Backend
 from modernbert.bench.batching import Batching
+from modernbert.bench.rates import Rates
 from modernbert.bench.timing import Timing
 from modernbert.bench.workloads import PAPER_DOCUMENTS
 from modernbert.core.files import write_atomically
@@ -98,6 +99,15 @@ class Cell:
         """Useful operations."""
         return self.flops / one.timing.median
 
+    @property
+    def rates(self) -> Rates:
+        """The machine's walls, just before this cell."""
+        return Rates(**self.provenance["rates"])
+
+    def share_of_matmul(self, one: Measured) -> float:
+        """Useful operations as a share of what the machine's matrix products reach in that number format."""
+        return self.flops_per_second(one) / self.rates.of(one.engine.dtype)
+
     def save(self, path: Path) -> None:
         """Whole or not at all."""
         with write_atomically(path, "w") as file:
@@ -144,6 +154,11 @@ class Scaling:
     """Where a series ends before the others, and why."""
     made_of: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rates(self) -> Rates:
+        """The machine's walls, just before."""
+        return Rates(**self.provenance["rates"])
 
     @property
     def key(self) -> str:

@@ -22,7 +22,7 @@ from modernbert.bench.batching import Batching
 from modernbert.bench.contender import Contender, LostError
 from modernbert.bench.machine import Machine
 from modernbert.bench.plan import Plan, PlannedCell
-from modernbert.bench.rates import Rates
+from modernbert.bench.rates import Rates, measure
 from modernbert.bench.results import Cell, Measured, Scaling, read_cell, read_scaling
 from modernbert.bench.rivals import Rival
 from modernbert.bench.scaling import measure_scaling
@@ -31,6 +31,8 @@ from modernbert.core.errors import UserError
 from modernbert.core.log import progress, say
 
 _STOCK = "stock-fp32"
+_MANY, _FEW, _QUICK = 21, 5, 20.0
+"""Rounds of what is quick, until so many seconds are over; and how many are so few that none can be spared."""
 
 
 class Process(Protocol):
@@ -112,8 +114,9 @@ def run_study(plan: Plan, place: Place) -> Study:
             }
             kept = read_scaling(path)
             if kept is None or kept.made_of != made_of:
+                provenance = _provenance(place)
                 kept = measure_scaling(growing, plan.settings, partial(_started, place), place.machine)
-                kept = replace(kept, made_of=made_of, provenance=_provenance(place))
+                kept = replace(kept, made_of=made_of, provenance=provenance)
                 kept.save(path)
             scaling.append(kept)
             bar.update(task, advance=1)
@@ -149,7 +152,8 @@ def _kept_or_measured(planned: PlannedCell, plan: Plan, place: Place) -> Cell:
         return replace(kept, left_out=planned.left_out)
     if kept is not None:
         say(f"{planned.key}: measured under other conditions before, and now again")
-    cell = replace(_measure(planned, plan, place), made_of=made_of, provenance=_provenance(place))
+    provenance = _provenance(place)
+    cell = replace(_measure(planned, plan, place), made_of=made_of, provenance=provenance)
     cell.save(path)
     return cell
 
@@ -166,7 +170,7 @@ def _measure(planned: PlannedCell, plan: Plan, place: Place) -> Cell:
             except LostError as lost:
                 failed[each.name] = str(lost)
         errors = _check(running, planned.rival, place, Path(scratch), failed)
-        measured = _time(planned, plan, running, lengths, Path(scratch), failed)
+        measured = _time(planned, plan, place.machine.device, running, lengths, Path(scratch), failed)
     batches = _largest_batches(planned, plan, place, set(running) - set(failed))
     measured = [
         replace(
@@ -233,6 +237,7 @@ def _states(running: Mapping[str, Process], name: str, rival: Rival, place: Plac
 def _time(
     planned: PlannedCell,
     plan: Plan,
+    device: str,
     running: Mapping[str, Process],
     lengths: list[int],
     scratch: Path,
@@ -245,8 +250,9 @@ def _time(
         if each.name in failed:
             continue
         name = f"{each.name}, {way}"
-        turns[name] = partial(_turn, running[each.name], name, way, lengths, planned, scratch, answers, failed)
-    timings = alternate(turns, rounds=plan.settings.rounds, most_seconds=float("inf"))
+        turns[name] = partial(_turn, running[each.name], name, way, lengths, planned, device, scratch, answers, failed)
+    rounds = plan.settings.rounds
+    timings = alternate(turns, rounds=max(rounds, _MANY), most_seconds=_QUICK, fewest=rounds)
     measured = []
     for each, way in planned.contenders:
         name = f"{each.name}, {way}"
@@ -257,12 +263,17 @@ def _time(
         one = Measured(
             backend=each.name,
             batching=way,
-            seconds=timings[name].seconds,
+            seconds=_counted(timings[name].seconds),
             batches=answer["batches"],
             peak=answer["peak"],
         )
         measured.append(_compared(one, scratch))
     return measured
+
+
+def _counted(seconds: tuple[float, ...]) -> tuple[float, ...]:
+    """Without the first of many, in which a runtime still prepares for new shapes; of few it is not felt."""
+    return seconds[1:] if len(seconds) > _FEW else seconds
 
 
 def _turn(
@@ -271,6 +282,7 @@ def _turn(
     way: Batching,
     lengths: list[int],
     planned: PlannedCell,
+    device: str,
     scratch: Path,
     answers: dict[str, dict[str, Any]],
     failed: dict[str, str],
@@ -279,12 +291,14 @@ def _turn(
     if failed.get(name) or failed.get(contender.backend.name):
         return float("nan")
     is_first = name not in answers
+    workload = planned.workload
+    given_batch = workload.given_batch if device == "cpu" else workload.given_batch_gpu
     try:
         answer = contender.ask(
             "run",
             lengths=lengths,
             batching=way,
-            given_batch=planned.workload.given_batch,
+            given_batch=given_batch,
             file=str(scratch / f"{name}.npy") if is_first else None,
         )
     except LostError as lost:
@@ -328,9 +342,9 @@ def _made_of(plan: Plan, place: Place) -> dict[str, Any]:
 
 
 def _provenance(place: Place) -> dict[str, Any]:
-    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+    """When a cell began, how busy the machine was by then, and what it reached."""
     return {
-        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
-        "load_average": busy,
-        "rates": asdict(place.rates),
+        "began": datetime.now(UTC).isoformat(timespec="seconds"),
+        "load_average": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "rates": asdict(measure(place.machine.device)),
     }

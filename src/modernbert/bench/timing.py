@@ -31,8 +31,10 @@ class Timing:
         return (max(self.seconds) - min(self.seconds)) / self.median
 
 
-def alternate(contenders: Mapping[str, Callable[[], object]], *, rounds: int, most_seconds: float) -> dict[str, Timing]:
-    """Run the contenders in turns: `rounds` times, fewer (but three) once time is up.
+def alternate(
+    contenders: Mapping[str, Callable[[], object]], *, rounds: int, most_seconds: float, fewest: int = 3
+) -> dict[str, Timing]:
+    """Run the contenders in turns: `rounds` times, fewer (but `fewest`) once time is up.
 
     Nothing is warmed up here: who compares outputs first, as everybody should, has done that. A contender that times
     itself returns its seconds as a float; the others are timed here.
@@ -40,7 +42,7 @@ def alternate(contenders: Mapping[str, Callable[[], object]], *, rounds: int, mo
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     began = time.perf_counter()
     for done in range(rounds):
-        if done >= 3 and time.perf_counter() - began > most_seconds:
+        if done >= fewest and time.perf_counter() - began > most_seconds:
             break
         for name, contender in contenders.items():
             start = time.perf_counter()

@@ -3,8 +3,10 @@
 Speed depends on lengths, not on words, so the tokens themselves are drawn at random.
 """
 
+import re
 from dataclasses import dataclass
 
+from modernbert.core.errors import UserError
 from modernbert.core.seeds import Seeds
 
 PAPER_DOCUMENTS = 8192
@@ -24,10 +26,14 @@ class Workload:
     """Of a normal distribution, cut to shortest..longest; 0: all are as long as the longest."""
     limit: int
     """The sequence length that the paper names it by."""
-    paper_tokens: int
-    """Tokens of the paper's 8,192 documents."""
     given_batch: int
-    """Documents of a batch when they are taken in the order given."""
+    """Documents of a batch when they are taken in the order given, on a CPU."""
+    given_batch_gpu: int = 512
+    """The same on a GPU: the paper's notebooks."""
+    paper_tokens: int | None = None
+    """Tokens of the paper's 8,192 documents; absent where the paper has no such workload."""
+    documents: int | None = None
+    """How many there are; absent where the study chooses."""
 
     @property
     def is_fixed(self) -> bool:
@@ -78,6 +84,7 @@ WORKLOADS = {
             limit=8192,
             paper_tokens=67_108_864,
             given_batch=4,
+            given_batch_gpu=32,
         ),
         Workload(
             name="variable-8192",
@@ -88,13 +95,46 @@ WORKLOADS = {
             limit=8192,
             paper_tokens=33_604_913,
             given_batch=4,
+            given_batch_gpu=32,
         ),
     )
 }
 """The shortest and longest of table 10 were seen in 8,192 documents of those means and deviations."""
 
+_MIXED = Workload(
+    name="mixed", longest=512, shortest=16, mean=256, deviation=128, limit=512, given_batch=32, documents=32
+)
+
 SCALING = ("scaling-documents", "scaling-length")
 """Not of the paper: how cost grows with the number of documents and with the length of one, for ModernBERT only."""
+
+
+def workload(name: str) -> Workload:
+    """One of the paper's; "mixed", 32 documents of N(256, 128) tokens in 16..512; or so many of one length: "8x512".
+
+    Raises:
+        UserError: none of them.
+    """
+    if name in WORKLOADS or name == "mixed":
+        return WORKLOADS.get(name, _MIXED)
+    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", name)
+    if found is None:
+        raise UserError(
+            f"--workloads: found {name!r}, expected some of {', '.join((*WORKLOADS, *SCALING, 'mixed'))}, or so many "
+            "documents of one length such as 8x512"
+        )
+    documents, length = int(found[1]), int(found[2])
+    return Workload(
+        name=name,
+        longest=length,
+        shortest=length,
+        mean=length,
+        deviation=0,
+        limit=length,
+        given_batch=documents,
+        given_batch_gpu=documents,
+        documents=documents,
+    )
 
 
 def token_ids(lengths: list[int], vocab_size: int) -> list[list[int]]:

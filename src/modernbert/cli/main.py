@@ -10,6 +10,7 @@ from typing import Annotated, Protocol
 
 import tyro
 
+from modernbert.cli.bench import Bench
 from modernbert.cli.data_peek import Peek
 from modernbert.cli.data_stats import Stats
 from modernbert.cli.data_tokenize import Tokenize
@@ -85,6 +86,7 @@ Words = (
     | Annotated[Model, _named("model")]
     | Annotated[FillMask, _named("fill-mask")]
     | Annotated[Embed, _named("embed")]
+    | Annotated[Bench, _named("bench")]
     | Annotated[Design, _named("design")]
     | Annotated[Doctor, _named("doctor")]
 )
