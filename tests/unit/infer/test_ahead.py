@@ -75,17 +75,17 @@ def test_a_crash_of_the_tokenizer_comes_behind_the_documents_before_it(monkeypat
 
 def test_closing_drops_what_is_not_begun(monkeypatch):
     monkeypatch.setattr(ahead, "_PIECE", 1)
-    done = []
+    begun = []
 
     def tokenize(texts, first):
-        if first >= 2:
-            done.append(first)
+        begun.append(first)
+        if first >= 160:
             time.sleep(0.01)
         return _number(texts, first)
 
     found = windows(["text"] * 1000, tokenize, largest=1000)
-    next(found)
-    done.clear()
+    next(found)  # texts 0 to 31
+    next(found)  # up to 159; the others are under way
     found.close()
-    assert len(done) <= 1
+    assert len(begun) < 200
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("tokenize")]

@@ -264,7 +264,7 @@ def test_after_out_of_memory_the_smaller_budget_stays():
 @given_as
 def test_a_text_that_does_not_fit_alone_is_named(given):
     model = Narrow(40)
-    engine = Engine(model, small_tokenizer(), Room(longest=64))
+    engine = Engine(model, small_tokenizer(), Room(longest=64, window=2))
     with pytest.raises(
         UserError, match=r"text 2 has 64 tokens and does not fit in memory even alone \(CUDA out of memory"
     ):
