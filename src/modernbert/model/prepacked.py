@@ -10,11 +10,11 @@ Shapes:  T tokens   N rows of a weight   K its columns   D width   F gate width
 
 import ctypes
 from threading import Lock
-from typing import TYPE_CHECKING, cast
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING, Literal, cast
+from weakref import WeakKeyDictionary, WeakSet
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from modernbert.model.config import ModelConfig
@@ -28,7 +28,12 @@ from modernbert.ops.rope import angles
 if TYPE_CHECKING:
     from modernbert.model.encoder import EncoderModules, Layer
 
+Numbers = Literal["float32", "bfloat16", "int8"]
+_NUMBERS: tuple[Numbers, ...] = ("float32", "bfloat16", "int8")
+"""As modernbert.h counts them."""
+
 _made: "WeakKeyDictionary[nn.Module, Prepacked]" = WeakKeyDictionary()
+_in_whole_numbers: "WeakSet[nn.Module]" = WeakSet()
 _lock = Lock()
 
 
@@ -39,10 +44,17 @@ def prepacked(modules: nn.Module, encoder: "EncoderModules", config: ModelConfig
     kernels = library()
     assert kernels is not None, "why_not looked"
     with _lock:
-        ready = _made.get(modules)
-        if ready is None or not ready.is_current(encoder):
-            ready = _made[modules] = Prepacked(encoder, config, kernels)
+        ready, numbers = _made.get(modules), _numbers(modules, encoder)
+        if ready is None or ready.numbers != numbers or not ready.is_current(encoder):
+            ready = _made[modules] = Prepacked(encoder, config, kernels, numbers)
     return ready
+
+
+def _numbers(modules: nn.Module, encoder: "EncoderModules") -> Numbers:
+    if modules in _in_whole_numbers:
+        return "int8"
+    is_half = encoder.embeddings.tok_embeddings.weight.dtype == torch.bfloat16
+    return "bfloat16" if is_half and best_precision().dtype == torch.bfloat16 else "float32"
 
 
 def why_not(encoder: "EncoderModules", config: ModelConfig, packed: Packed) -> str | None:
@@ -121,16 +133,25 @@ def _leaves(encoder: "EncoderModules") -> list[nn.Module]:
     return leaves
 
 
+class _CWeight(ctypes.Structure):
+    _fields_ = (("numbers", ctypes.c_void_p), ("worth", ctypes.c_void_p))
+
+
 class _CLayer(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("attn_norm", "wqkv", "wo", "mlp_norm", "wi", "mlp_wo")),
+        ("attn_norm", ctypes.c_void_p),
+        ("wqkv", _CWeight),
+        ("wo", _CWeight),
+        ("mlp_norm", ctypes.c_void_p),
+        ("wi", _CWeight),
+        ("mlp_wo", _CWeight),
         ("is_global", ctypes.c_int64),
     )
 
 
 class _CEncoder(ctypes.Structure):
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("num_layers", "width", "heads", "gate", "reach")),
+        *((name, ctypes.c_int64) for name in ("numbers", "num_layers", "width", "heads", "gate", "reach")),
         ("eps", ctypes.c_float),
         *((name, ctypes.c_void_p) for name in ("embeddings", "embeddings_norm", "final_norm")),
         *((name, ctypes.c_void_p) for name in ("global_cos", "global_sin", "local_cos", "local_sin", "layers")),
@@ -138,9 +159,11 @@ class _CEncoder(ctypes.Structure):
 
 
 class Prepacked:
-    """One encoder's weights in the kernels' layout, in float32."""
+    """One encoder's weights in the kernels' layout."""
 
-    def __init__(self, encoder: "EncoderModules", config: ModelConfig, kernels: Library) -> None:
+    def __init__(self, encoder: "EncoderModules", config: ModelConfig, kernels: Library, numbers: Numbers) -> None:
+        self.numbers: Numbers = numbers
+        """What the weights of matrices are kept in; the rest is float32."""
         self._kernels = kernels
         self._config = config
         self._held: list[Tensor] = []
@@ -150,6 +173,7 @@ class Prepacked:
         for number, (layer, kind) in enumerate(zip(encoder.layers, config.layer_kinds, strict=True)):
             self._layers[number] = self._layer(layer, is_global=kind == "full_attention")
         self._encoder = _CEncoder(
+            numbers=_NUMBERS.index(numbers),
             num_layers=config.num_hidden_layers,
             width=config.hidden_size,
             heads=config.num_attention_heads,
@@ -218,15 +242,34 @@ class Prepacked:
         """Columns in the order of panels that hold half a panel of each: what is combined meets in registers."""
         return halves.unflatten(1, (-1, self._kernels.panel // 2)).transpose(0, 1).flatten()
 
-    def _panels(self, weight: Shaped[Tensor, "N K"], order: Tensor | None = None) -> int:
-        rows_NK = weight.detach() if order is None else weight.detach()[order]
-        return self._plain(rows_NK.unflatten(0, (-1, self._kernels.panel)).transpose(1, 2))
+    def _panels(self, weight: Shaped[Tensor, "N K"], order: Tensor | None = None) -> _CWeight:
+        with torch.inference_mode(False):
+            weight_NK = weight.detach() if order is None else weight.detach()[order]
+            match self.numbers:
+                case "float32":
+                    return _CWeight(self._laid_out(weight_NK.float(), step=1), None)
+                case "bfloat16":
+                    return _CWeight(self._laid_out(weight_NK.bfloat16(), step=2), None)
+                case "int8":
+                    whole_NK, worth_N = rounded(weight_NK)
+                    return _CWeight(self._laid_out(whole_NK, step=2), self._plain(worth_N))
+
+    def _laid_out(self, weight_NK: Tensor, *, step: int) -> int:
+        panels = weight_NK.unflatten(0, (-1, self._kernels.panel)).unflatten(2, (-1, step)).transpose(1, 2).contiguous()
+        self._held.append(panels)
+        return panels.data_ptr()
 
     def _plain(self, weight: Shaped[Tensor, "..."]) -> int:
         with torch.inference_mode(False):
             held = weight.detach().to(torch.float32).contiguous()
         self._held.append(held)
         return held.data_ptr()
+
+
+def rounded(weight: Float[Tensor, "N K"]) -> tuple[Int[Tensor, "N K"], Float[Tensor, "N"]]:
+    """Whole numbers from -127 to 127, and what one of them is worth in each row."""
+    worth_N = weight.float().abs().amax(1).clamp_min(torch.finfo(torch.float32).tiny) / 127
+    return (weight.float() / worth_N[:, None]).round().to(torch.int8), worth_N
 
 
 def _weights(encoder: "EncoderModules") -> list[Tensor]:

@@ -1,5 +1,6 @@
 // Attention over packed documents, whole ones or a window: tiles of scores that never leave the first-level cache, softmax
-// on the way (Milakov and Gimelshein, arXiv 1805.02867). Keys lie in blocks of PANEL keys x head size, values row by row.
+// on the way (Milakov and Gimelshein, arXiv 1805.02867). Keys lie in blocks of PANEL keys, values row by row; where numbers are
+// multiplied STEP at a time, keys hold STEP neighbours of a head side by side, and values STEP tokens.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -12,15 +13,17 @@ namespace modernbert {
 constexpr int QUERIES = 8 * ROWS;  // of one task
 constexpr int KEYS = 256;          // of one step; their blocks and values (128 KB at head size 64) stay in the second-level cache
 
+template <class Number>
 struct Heads {
-    const float* q;  // [T, stride], head h at h * size
+    const typename Number::Row* q;  // [T, stride], head h at h * size
     long stride;
-    const float* k;  // [H, blocks, size, PANEL]
-    const float* v;  // [H, T, size]
-    float* out;      // [T, out_stride], head h at h * size
+    const typename Number::Weight* k;  // [H, blocks, size / STEP, PANEL, STEP]
+    const typename Number::Weight* v;  // [H, blocks * PANEL / STEP, size, STEP]
+    float* out;                        // [T, out_stride], head h at h * size
     long out_stride;
     long tokens, heads, size;
     long blocks() const { return (tokens + PANEL - 1) / PANEL; }
+    long numbers() const { return heads * blocks() * PANEL * size; }  // of keys, and of values
 };
 
 // Which keys a query sees: so many tokens before and behind it, ends included.
@@ -48,16 +51,20 @@ inline std::vector<Item> items_of(const int64_t* offsets, long documents) {
     return items;
 }
 
-template <int SIZE>
+template <class Number, int SIZE>
 struct Attention {
-    static constexpr int PARTS = SIZE / PANEL;  // panels of a value
-    alignas(64) float scores[ROWS][KEYS + 2 * PANEL];
+    typedef typename Number::Row Row;
+    static constexpr long STEP = Number::STEP;
+    static constexpr bool IS_EXACT = std::is_same_v<Row, float>;
+    static constexpr long WIDTH = KEYS + 2 * PANEL;
+    alignas(64) float scores[ROWS][WIDTH];
+    alignas(64) Row shares[IS_EXACT ? 1 : ROWS][IS_EXACT ? 1 : WIDTH];  // the same, in fewer bits
     alignas(64) float sums[QUERIES][SIZE];
     float most[QUERIES], weight[QUERIES];
 
-    void run(const Heads& heads, const Item& item, long head, Window window, float scale) {
-        const float* k = heads.k + head * heads.blocks() * SIZE * PANEL;
-        const float* v = heads.v + head * heads.tokens * SIZE;
+    void run(const Heads<Number>& heads, const Item& item, long head, Window window, float scale) {
+        const long numbers = heads.blocks() * PANEL * SIZE;
+        const auto *k = heads.k + head * numbers, *v = heads.v + head * numbers;
         const long low = std::max(item.start, item.first - window.left);
         const long high = std::min(item.end, item.first + item.count + window.right);
         for (long i = 0; i < item.count; i++) {
@@ -72,7 +79,7 @@ struct Attention {
                 const long from = std::max(begin, query - window.left);
                 const long to = std::min(stop, query + height + window.right);
                 if (from >= to) return;
-                const float* q = heads.q + query * heads.stride + head * SIZE;
+                const Row* q = heads.q + query * heads.stride + head * SIZE;
                 with_rows(height, [&](auto m) {
                     step<decltype(m)::value>(q, heads.stride, k, v, offset, query, from, to, window, scale * 1.44269504089f);
                 });
@@ -88,12 +95,12 @@ struct Attention {
   private:
     // Queries query .. query + M - 1 against keys from .. to - 1.
     template <int M>
-    INLINE void step(const float* q, long stride, const float* k, const float* v, long offset, long query, long from, long to,
-                     Window window, float scale) {
+    INLINE void step(const Row* q, long stride, const typename Number::Weight* k, const typename Number::Weight* v, long offset,
+                     long query, long from, long to, Window window, float scale) {
         const long first_block = from / PANEL, last_block = (to - 1) / PANEL + 1, base = first_block * PANEL;
         for (long block = first_block; block < last_block; block++) {
             V acc[M][NV] = {};
-            tile<M>(q, stride, k + block * SIZE * PANEL, SIZE, acc);
+            tile<Number, M>(q, stride, k + block * SIZE * PANEL, PANEL, SIZE, acc);
 #pragma GCC unroll 12
             for (int r = 0; r < M; r++)
 #pragma GCC unroll 4
@@ -104,29 +111,24 @@ struct Attention {
             const long own_from = std::max(from, query + r - window.left);
             const long own_to = std::min(to, query + r + window.right + 1);
             soften(scores[r], width, own_from - base, own_to - base, offset + r, scale);
+            if constexpr (!IS_EXACT) Number::round(scores[r], width, shares[r]);
         }
-        for (int part = 0; part < PARTS; part++) {
+        const Row* share;
+        if constexpr (IS_EXACT) share = scores[0];
+        else share = shares[0];
+        const long start = from / STEP * STEP;  // what else these steps hold has a share of 0
+        const long depth = (to - start + STEP - 1) / STEP * STEP;
+        for (int d = 0; d < SIZE; d += PANEL) {
             V acc[M][NV];
 #pragma GCC unroll 12
             for (int r = 0; r < M; r++)
 #pragma GCC unroll 4
-                for (int i = 0; i < NV; i++) acc[r][i] = load(&sums[offset + r][part * PANEL + i * W]);
-            const float* values = v + part * PANEL;
-            for (long key = from; key < to; key++) {
-                V value[NV];
-#pragma GCC unroll 4
-                for (int i = 0; i < NV; i++) value[i] = load(values + key * SIZE + i * W);
-#pragma GCC unroll 12
-                for (int r = 0; r < M; r++) {
-                    const V share = all(scores[r][key - base]);
-#pragma GCC unroll 4
-                    for (int i = 0; i < NV; i++) acc[r][i] += share * value[i];
-                }
-            }
+                for (int i = 0; i < NV; i++) acc[r][i] = load(&sums[offset + r][d + i * W]);
+            tile<Number, M>(share + (start - base), WIDTH, v + start * SIZE + d * STEP, SIZE, depth, acc);
 #pragma GCC unroll 12
             for (int r = 0; r < M; r++)
 #pragma GCC unroll 4
-                for (int i = 0; i < NV; i++) store(&sums[offset + r][part * PANEL + i * W], acc[r][i]);
+                for (int i = 0; i < NV; i++) store(&sums[offset + r][d + i * W], acc[r][i]);
         }
     }
 
@@ -160,8 +162,8 @@ struct Attention {
     }
 };
 
-template <int SIZE>
-void attend(Pool& pool, const Heads& heads, const std::vector<Item>& items, Window window) {
+template <class Number, int SIZE>
+void attend(Pool& pool, const Heads<Number>& heads, const std::vector<Item>& items, Window window) {
     const float scale = 1 / std::sqrt(static_cast<float>(SIZE));
     // A task is one head's share of neighbouring items, about QUERIES queries together: tiny documents are not tiny tasks.
     std::vector<long> starts{0};
@@ -172,7 +174,7 @@ void attend(Pool& pool, const Heads& heads, const std::vector<Item>& items, Wind
     starts.push_back(items.size());
     const long groups = starts.size() - 1;
     pool.run(groups * heads.heads, [&](long task) {
-        static thread_local Attention<SIZE> one;
+        static thread_local Attention<Number, SIZE> one;
         const long head = task / groups, group = task % groups;
         for (long i = starts[group]; i < starts[group + 1]; i++) one.run(heads, items[i], head, window, scale);
     });

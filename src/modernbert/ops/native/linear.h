@@ -3,25 +3,29 @@
 #pragma once
 #include <algorithm>
 
+#include "numbers.h"
 #include "pool.h"
 #include "vectors.h"
 
 namespace modernbert {
 
-// acc[r][v] += a[r][:] . b[:][v] for one tile; a is row-major, b a panel: depth x PANEL.
-template <int M>
-INLINE void tile(const float* a, long stride, const float* b, long depth, V (&acc)[M][NV]) {
-    for (long k = 0; k < depth; k++) {
+// acc[r][v] += a[r][:] . b[:][v] for one tile; a is row-major, b has `pitch` columns for each of its depth / STEP rows, and
+// each of these holds STEP numbers.
+template <class Number, int M>
+INLINE void tile(const typename Number::Row* a, long stride, const typename Number::Weight* b, long pitch, long depth,
+                 typename Number::Sum (&acc)[M][NV]) {
+    constexpr long STEP = Number::STEP, LINE = 64 / sizeof(*b);
+    for (long k = 0; k < depth; k += STEP) {
 #pragma GCC unroll 2
-        for (int i = 0; i < PANEL; i += 16) __builtin_prefetch(b + (k + 8) * PANEL + i);  // measured: +3 to +8 %
-        V column[NV];
+        for (long i = 0; i < PANEL * STEP; i += LINE) __builtin_prefetch(b + (k + 8 * STEP) * pitch + i);  // measured: +3 to +8 %
+        decltype(Number::column(b)) column[NV];
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) column[v] = load(b + k * PANEL + v * W);
+        for (int v = 0; v < NV; v++) column[v] = Number::column(b + k * pitch + v * W * STEP);
 #pragma GCC unroll 12
         for (int r = 0; r < M; r++) {
-            V value = all(a[r * stride + k]);
+            const auto value = Number::value(a + r * stride + k);
 #pragma GCC unroll 4
-            for (int v = 0; v < NV; v++) acc[r][v] += value * column[v];
+            for (int v = 0; v < NV; v++) acc[r][v] = Number::plus(acc[r][v], value, column[v]);
         }
     }
 }
@@ -46,11 +50,23 @@ INLINE void for_tiles(long rows, const Body& body) {
 
 constexpr long BLOCK_BYTES = 192 * 1024;  // of rows: well below a core's second-level cache, where panels must fit too
 
+template <class Number>
+struct Rows {
+    const typename Number::Row* numbers;  // [rows, depth]
+    const float* worth;                   // [rows]; of Whole only
+};
+
+template <class Number>
+struct Panels {
+    const typename Number::Weight* numbers;  // [panels, depth / STEP, PANEL, STEP]
+    const float* worth;                      // [panels, PANEL]; of Whole only
+};
+
 // finish(row, panel, acc): acc is V[M][NV], the sums of rows row .. row + M - 1 and of the panel's columns.
-template <class Finish>
-void multiply(Pool& pool, int threads, const float* a, long rows, long depth, const float* weight, long panels,
+template <class Number, class Finish>
+void multiply(Pool& pool, int threads, Rows<Number> a, long rows, long depth, Panels<Number> weight, long panels,
               const Finish& finish) {
-    const long block = std::clamp(BLOCK_BYTES / (depth * 4) / ROWS, 1L, 32L) * ROWS;
+    const long block = std::clamp(BLOCK_BYTES / (depth * long(sizeof(*a.numbers))) / ROWS, 1L, 32L) * ROWS;
     const long blocks = (rows + block - 1) / block;
     const long wanted = (8L * threads + blocks - 1) / blocks;  // tasks of a block, so that the last ones end together
     const long width = std::clamp(panels / wanted, 1L, 8L);
@@ -59,13 +75,24 @@ void multiply(Pool& pool, int threads, const float* a, long rows, long depth, co
         const long first = task % blocks * block, count = std::min(block, rows - first);
         const long start = task / blocks * width, end = std::min(panels, start + width);
         for (long panel = start; panel < end; panel++) {
-            const float* b = weight + panel * depth * PANEL;
+            const auto* b = weight.numbers + panel * depth * PANEL;
             for_tiles(count, [&](long offset, int height) {
                 const long row = first + offset;
                 with_rows(height, [&](auto m) {
-                    V acc[decltype(m)::value][NV] = {};
-                    tile<decltype(m)::value>(a + row * depth, depth, b, depth, acc);
-                    finish(row, panel, acc);
+                    constexpr int M = decltype(m)::value;
+                    typename Number::Sum acc[M][NV] = {};
+                    tile<Number, M>(a.numbers + row * depth, depth, b, PANEL, depth, acc);
+                    if constexpr (std::is_same_v<typename Number::Sum, V>) {
+                        finish(row, panel, acc);
+                    } else {
+                        V worth[M][NV];
+#pragma GCC unroll 12
+                        for (int r = 0; r < M; r++)
+#pragma GCC unroll 4
+                            for (int v = 0; v < NV; v++)
+                                worth[r][v] = as_numbers(acc[r][v]) * load(weight.worth + panel * PANEL + v * W) * a.worth[row + r];
+                        finish(row, panel, worth);
+                    }
                 });
             });
         }

@@ -13,17 +13,18 @@ namespace modernbert {
 namespace {
 
 // Memory of one call, aligned for vectors.
+template <class T>
 class Room {
   public:
-    explicit Room(long floats) : start_(static_cast<float*>(std::aligned_alloc(64, (floats * 4 + 127) / 64 * 64))) {
+    explicit Room(long count) : start_(static_cast<T*>(std::aligned_alloc(64, (count * sizeof(T) + 127) / 64 * 64))) {
         if (!start_) throw std::bad_alloc();
     }
     ~Room() { std::free(start_); }
     Room(const Room&) = delete;
-    operator float*() const { return start_; }
+    operator T*() const { return start_; }
 
   private:
-    float* start_;
+    T* start_;
 };
 
 template <class Body>
@@ -43,19 +44,47 @@ void for_rows(Pool& pool, long rows, const Body& body) {
     });
 }
 
-// Where a token's key goes: blocks of PANEL keys, head size by PANEL each.
-INLINE float* key_place(float* k, long token, long head, long blocks, long size) {
-    return k + ((head * blocks + token / PANEL) * size) * PANEL + token % PANEL;
+// Where number d of a token's key goes, and of its value; `blocks` of PANEL tokens.
+template <int STEP>
+INLINE long key_place(long token, long head, long d, long blocks, long size) {
+    return ((head * blocks + token / PANEL) * size + d / STEP * STEP) * PANEL + token % PANEL * STEP + d % STEP;
+}
+template <int STEP>
+INLINE long value_place(long token, long head, long d, long blocks, long size) {
+    return (head * blocks * PANEL + token / STEP * STEP) * size + d * STEP + token % STEP;
 }
 
+// Tokens behind the last one are multiplied by shares of 0: they must be numbers.
+template <class Weight>
+void clear_tail(Weight* v, long tokens, long heads, long blocks, long size, long step) {
+    const long last = tokens / step * step;
+    for (long head = 0; head < heads && last < tokens; head++)
+        std::memset(v + (head * blocks * PANEL + last) * size, 0, sizeof(Weight) * step * size);
+}
+
+INLINE void put(float* to, V x) { store(to, x); }
+INLINE void put(uint16_t* to, V x) {
+    alignas(64) float lanes[W];
+    store(lanes, x);
+    Brief::round(lanes, W, to);
+}
+INLINE void put_one(float* to, float x) { *to = x; }
+INLINE void put_one(uint16_t* to, float x) { *to = Brief::round(x); }
+
+template <class Number>
 class Forward {
+    typedef std::conditional_t<std::is_same_v<Number, Whole>, Exact, Number> Score;  // attention's numbers
+    typedef typename Score::Row Part;                                               // of a query, a key, a value
+    static constexpr bool IS_EXACT = std::is_same_v<Number, Exact>;
+
   public:
     Forward(const ModernBertEncoder& model, Pool& pool, int threads, const int64_t* positions, const int64_t* offsets, long documents,
             float* x)
         : model_(model), pool_(pool), threads_(threads), positions_(positions), tokens_(offsets[documents]),
           size_(model.width / model.heads), blocks_((tokens_ + PANEL - 1) / PANEL), items_(items_of(offsets, documents)), x_(x),
-          normed_(tokens_ * model.width),
-          wide_(std::max(tokens_ * model.gate, tokens_ * model.width * 2 + model.heads * blocks_ * size_ * PANEL)) {}
+          narrow_(tokens_ * model.width), gated_(tokens_ * model.gate),
+          parts_(tokens_ * model.width + 2 * model.heads * blocks_ * PANEL * size_),
+          rows_(IS_EXACT ? 0 : tokens_ * std::max(model.width, model.gate)), worth_(IS_EXACT ? 0 : tokens_) {}
 
     void run(const int64_t* ids) {
         const long width = model_.width;
@@ -63,49 +92,69 @@ class Forward {
             layer_norm(model_.embeddings + ids[t] * width, model_.embeddings_norm, model_.eps, width, x_ + t * width);
         });
         for (long i = 0; i < model_.num_layers; i++) layer(model_.layers[i]);
-        norm(model_.final_norm, x_);
+        for_rows(pool_, tokens_, [&](long t) { layer_norm(x_ + t * width, model_.final_norm, model_.eps, width, x_ + t * width); });
     }
 
   private:
     void layer(const ModernBertLayer& layer) {
         const long width = model_.width, panels = width / PANEL;
-        if (layer.attn_norm) norm(layer.attn_norm, normed_);
         const float* cos = layer.is_global ? model_.global_cos : model_.local_cos;
         const float* sin = layer.is_global ? model_.global_sin : model_.local_sin;
-        float *q = wide_, *v = q + tokens_ * width, *k = v + tokens_ * width;
-        multiply(pool_, threads_, layer.attn_norm ? normed_ : x_, tokens_, width, layer.wqkv, 3 * panels,
-                 [&](long row, long panel, auto& acc) {
+        Part *q = parts_, *k = q + tokens_ * width, *v = k + model_.heads * blocks_ * PANEL * size_;
+        clear_tail(v, tokens_, model_.heads, blocks_, size_, Score::STEP);
+        multiply(pool_, threads_, layer.attn_norm ? normed(layer.attn_norm) : ready(x_, width), tokens_, width, panels_of(layer.wqkv),
+                 3 * panels, [&](long row, long panel, auto& acc) {
                      if (panel < panels) rotate_queries(row, panel, acc, cos, sin, q);
                      else if (panel < 2 * panels) rotate_keys(row, panel - panels, acc, cos, sin, k);
                      else keep_values(row, panel - 2 * panels, acc, v);
                  });
-        const Heads heads{q, width, k, v, normed_, width, tokens_, model_.heads, size_};
+        const Heads<Score> heads{q, width, k, v, narrow_, width, tokens_, model_.heads, size_};
         with_size(size_, [&](auto size) {
-            attend<decltype(size)::value>(pool_, heads, items_, layer.is_global ? Window::all() : Window::both(model_.reach));
+            attend<Score, decltype(size)::value>(pool_, heads, items_, layer.is_global ? Window::all() : Window::both(model_.reach));
         });
-        add(normed_, width, layer.wo);
-        norm(layer.mlp_norm, normed_);
-        float* gated = wide_;
-        multiply(pool_, threads_, normed_, tokens_, width, layer.wi, 2 * model_.gate / PANEL, [&](long row, long panel, auto& acc) {
-            constexpr int M = sizeof(acc) / sizeof(acc[0]);
+        add(ready(narrow_, width), width, layer.wo);
+        multiply(pool_, threads_, normed(layer.mlp_norm), tokens_, width, panels_of(layer.wi), 2 * model_.gate / PANEL,
+                 [&](long row, long panel, auto& acc) {
+                     constexpr int M = sizeof(acc) / sizeof(acc[0]);
 #pragma GCC unroll 12
-            for (int r = 0; r < M; r++)
+                     for (int r = 0; r < M; r++)
 #pragma GCC unroll 2
-                for (int i = 0; i < NV / 2; i++)
-                    store(gated + (row + r) * model_.gate + panel * PANEL / 2 + i * W, gelu(acc[r][i]) * acc[r][i + NV / 2]);
-        });
-        add(gated, model_.gate, layer.mlp_wo);
+                         for (int i = 0; i < NV / 2; i++)
+                             store(gated_ + (row + r) * model_.gate + panel * PANEL / 2 + i * W, gelu(acc[r][i]) * acc[r][i + NV / 2]);
+                 });
+        add(ready(gated_, model_.gate), model_.gate, layer.mlp_wo);
     }
 
-    void norm(const float* weight, float* to) {
+    static Panels<Number> panels_of(const ModernBertWeight& weight) {
+        return {static_cast<const typename Number::Weight*>(weight.numbers), weight.worth};
+    }
+
+    // Rows in the numbers that are multiplied.
+    Rows<Number> ready(const float* rows, long depth) {
+        if constexpr (IS_EXACT) return {rows, nullptr};
+        else {
+            for_rows(pool_, tokens_, [&](long t) { ready(rows + t * depth, depth, t); });
+            return {rows_, worth_};
+        }
+    }
+    INLINE void ready(const float* row, long depth, long t) {
+        if constexpr (std::is_same_v<Number, Whole>) worth_[t] = Whole::round(row, depth, rows_ + t * depth);
+        else if constexpr (std::is_same_v<Number, Brief>) Brief::round(row, depth, rows_ + t * depth);
+    }
+
+    Rows<Number> normed(const float* weight) {
+        const long width = model_.width;
         for_rows(pool_, tokens_, [&](long t) {
-            layer_norm(x_ + t * model_.width, weight, model_.eps, model_.width, to + t * model_.width);
+            layer_norm(x_ + t * width, weight, model_.eps, width, narrow_ + t * width);
+            ready(narrow_ + t * width, width, t);
         });
+        if constexpr (IS_EXACT) return {narrow_, nullptr};
+        else return {rows_, worth_};
     }
 
     // x += rows . weight
-    void add(const float* rows, long depth, const float* weight) {
-        multiply(pool_, threads_, rows, tokens_, depth, weight, model_.width / PANEL, [&](long row, long panel, auto& acc) {
+    void add(Rows<Number> rows, long depth, const ModernBertWeight& weight) {
+        multiply(pool_, threads_, rows, tokens_, depth, panels_of(weight), model_.width / PANEL, [&](long row, long panel, auto& acc) {
             constexpr int M = sizeof(acc) / sizeof(acc[0]);
 #pragma GCC unroll 12
             for (int r = 0; r < M; r++)
@@ -136,43 +185,52 @@ class Forward {
     }
 
     template <int M>
-    INLINE void rotate_queries(long row, long panel, V (&acc)[M][NV], const float* cos, const float* sin, float* q) {
+    INLINE void rotate_queries(long row, long panel, V (&acc)[M][NV], const float* cos, const float* sin, Part* q) {
         const long pair = pair_of(panel);
         rotate(row, pair, acc, cos, sin);
 #pragma GCC unroll 12
         for (int r = 0; r < M; r++) {
-            float* to = q + (row + r) * model_.width + head_of(panel) * size_ + pair;
+            Part* to = q + (row + r) * model_.width + head_of(panel) * size_ + pair;
 #pragma GCC unroll 2
             for (int i = 0; i < NV / 2; i++) {
-                store(to + i * W, acc[r][i]);
-                store(to + size_ / 2 + i * W, acc[r][i + NV / 2]);
+                put(to + i * W, acc[r][i]);
+                put(to + size_ / 2 + i * W, acc[r][i + NV / 2]);
             }
         }
     }
 
     template <int M>
-    INLINE void rotate_keys(long row, long panel, V (&acc)[M][NV], const float* cos, const float* sin, float* k) {
+    INLINE void rotate_keys(long row, long panel, V (&acc)[M][NV], const float* cos, const float* sin, Part* k) {
         const long pair = pair_of(panel);
         rotate(row, pair, acc, cos, sin);
         for (int r = 0; r < M; r++) {
-            float* to = key_place(k, row + r, head_of(panel), blocks_, size_) + pair * PANEL;
             alignas(64) float lanes[PANEL];
 #pragma GCC unroll 4
             for (int i = 0; i < NV; i++) store(lanes + i * W, acc[r][i]);
-            for (int j = 0; j < PANEL / 2; j++) {
-                to[j * PANEL] = lanes[j];
-                to[(size_ / 2 + j) * PANEL] = lanes[PANEL / 2 + j];
+            for (int half = 0; half < 2; half++) {
+                const long d = pair + half * size_ / 2;
+                Part* to = k + key_place<Score::STEP>(row + r, head_of(panel), d, blocks_, size_);
+                for (int j = 0; j < PANEL / 2; j++)
+                    put_one(to + j / Score::STEP * Score::STEP * PANEL + j % Score::STEP, lanes[half * PANEL / 2 + j]);
             }
         }
     }
 
     template <int M>
-    INLINE void keep_values(long row, long panel, V (&acc)[M][NV], float* v) {
-        float* to = v + (head_of(panel) * tokens_ + row) * size_ + panel * PANEL % size_;
-#pragma GCC unroll 12
-        for (int r = 0; r < M; r++)
+    INLINE void keep_values(long row, long panel, V (&acc)[M][NV], Part* v) {
+        const long d = panel * PANEL % size_;
+        for (int r = 0; r < M; r++) {
+            Part* to = v + value_place<Score::STEP>(row + r, head_of(panel), d, blocks_, size_);
+            if constexpr (Score::STEP == 1) {
 #pragma GCC unroll 4
-            for (int i = 0; i < NV; i++) store(to + r * size_ + i * W, acc[r][i]);
+                for (int i = 0; i < NV; i++) put(to + i * W, acc[r][i]);
+            } else {
+                alignas(64) float lanes[PANEL];
+#pragma GCC unroll 4
+                for (int i = 0; i < NV; i++) store(lanes + i * W, acc[r][i]);
+                for (int j = 0; j < PANEL; j++) put_one(to + j * Score::STEP, lanes[j]);
+            }
+        }
     }
 
     const ModernBertEncoder& model_;
@@ -182,7 +240,10 @@ class Forward {
     const long tokens_, size_, blocks_;
     const std::vector<Item> items_;
     float* x_;
-    Room normed_, wide_;
+    Room<float> narrow_, gated_;
+    Room<Part> parts_;
+    Room<typename Number::Row> rows_;
+    Room<float> worth_;
 };
 
 }  // namespace
@@ -199,18 +260,20 @@ int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_
     if (!modernbert_takes_head_size(size)) return -2;
     try {
         const long tokens = offsets[documents], blocks = (tokens + PANEL - 1) / PANEL;
-        Room keys(heads * blocks * size * PANEL), values(heads * tokens * size);
+        Room<float> keys(heads * blocks * PANEL * size), values(heads * blocks * PANEL * size);
         Borrowed pool(threads);
         (*pool).run(blocks, [&](long block) {
             for (long head = 0; head < heads; head++)
                 for (long t = block * PANEL; t < std::min(tokens, (block + 1) * PANEL); t++) {
-                    float* key = key_place(keys, t, head, blocks, size);
+                    float* key = keys + key_place<1>(t, head, 0, blocks, size);
                     for (long d = 0; d < size; d++) key[d * PANEL] = k[t * stride + head * size + d];
-                    std::memcpy(values + (head * tokens + t) * size, v + t * stride + head * size, size * sizeof(float));
+                    std::memcpy(values + value_place<1>(t, head, 0, blocks, size), v + t * stride + head * size, size * sizeof(float));
                 }
         });
-        const Heads all_heads{q, stride, keys, values, out, heads * size, tokens, heads, size};
-        with_size(size, [&](auto known) { attend<decltype(known)::value>(*pool, all_heads, items_of(offsets, documents), {left, right}); });
+        const Heads<Exact> all_heads{q, stride, keys, values, out, heads * size, tokens, heads, size};
+        with_size(size, [&](auto known) {
+            attend<Exact, decltype(known)::value>(*pool, all_heads, items_of(offsets, documents), {left, right});
+        });
     } catch (const std::bad_alloc&) {
         return -1;
     }
@@ -220,10 +283,16 @@ int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_
 int64_t modernbert_encode(const ModernBertEncoder* encoder, const int64_t* ids, const int64_t* positions, const int64_t* offsets,
                           int64_t documents, int64_t threads, float* out) {
     const long size = encoder->width / encoder->heads;
-    if (!modernbert_takes_head_size(size) || encoder->gate * 2 % PANEL) return -2;
+    if (!modernbert_takes_head_size(size) || encoder->width % PANEL || encoder->gate * 2 % PANEL || encoder->gate % W) return -2;
     try {
         Borrowed pool(threads);
-        Forward(*encoder, *pool, threads, positions, offsets, documents, out).run(ids);
+        const auto run = [&](auto number) {
+            Forward<decltype(number)>(*encoder, *pool, threads, positions, offsets, documents, out).run(ids);
+        };
+        if (encoder->numbers == MODERNBERT_FLOAT32) run(Exact());
+        else if (encoder->numbers == MODERNBERT_BFLOAT16) run(Brief());
+        else if (encoder->numbers == MODERNBERT_INT8) run(Whole());
+        else return -2;
     } catch (const std::bad_alloc&) {
         return -1;
     }

@@ -7,8 +7,11 @@
 extern "C" {
 #endif
 
-/* Width of a weight's panels: W [N, K] is stored as [N / panel, K, panel]. */
+/* Width of a weight's panels: W [N, K] is stored as [N / panel, K / step, panel, step]. */
 int64_t modernbert_panel(void);
+
+/* Numbers that weights come in: the step of their panels is 1, 2, 2. */
+enum { MODERNBERT_FLOAT32 = 0, MODERNBERT_BFLOAT16 = 1, MODERNBERT_INT8 = 2 };
 
 /* 1 when heads of this size can be attended to. */
 int64_t modernbert_takes_head_size(int64_t size);
@@ -19,17 +22,22 @@ int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_
                           const int64_t* offsets, int64_t documents, int64_t left, int64_t right, int64_t threads);
 
 typedef struct {
+    const void* numbers; /* in panels */
+    const float* worth;  /* of a whole number, for each column in the panels' order; int8 only */
+} ModernBertWeight;
+
+typedef struct {
     const float* attn_norm; /* absent (0) in the first layer */
-    const float* wqkv;      /* panels of queries and keys hold a column and, half a panel on, the one it is rotated with */
-    const float* wo;
+    ModernBertWeight wqkv;  /* panels of queries and keys hold a column and, half a panel on, the one it is rotated with */
+    ModernBertWeight wo;
     const float* mlp_norm;
-    const float* wi; /* panels hold values, and half a panel on their gates */
-    const float* mlp_wo;
+    ModernBertWeight wi; /* panels hold values, and half a panel on their gates */
+    ModernBertWeight mlp_wo;
     int64_t is_global;
 } ModernBertLayer;
 
 typedef struct {
-    int64_t num_layers, width, heads, gate, reach;
+    int64_t numbers, num_layers, width, heads, gate, reach;
     float eps;
     const float *embeddings, *embeddings_norm, *final_norm;
     const float *global_cos, *global_sin, *local_cos, *local_sin; /* [positions, size / 2] */
