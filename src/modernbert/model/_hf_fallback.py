@@ -17,7 +17,8 @@ MODELING = "transformers.models.modernbert.modeling_modernbert"
 
 _PASSED_OVER = frozenset({
     "return_dict", "output_attentions", "output_hidden_states", "use_cache", "is_causal", "labels", "return_loss",
-    "num_items_in_batch", "token_type_ids", "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k", "seq_idx",
+    "num_items_in_batch", "token_type_ids", "batch_size", "seq_len", "seq_idx",
+    "cu_seq_lens_q", "cu_seq_lens_k", "max_length_q", "max_length_k",
 })  # fmt: skip
 """Arguments that stock reads as we do, or lets pass unread."""
 

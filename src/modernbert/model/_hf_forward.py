@@ -91,12 +91,15 @@ def _read(signature: inspect.Signature, model: nn.Module, args: tuple[object, ..
 def _packed(model: nn.Module, call: Call) -> Packed | None:
     """The stream to encode, or nothing where the stock forward runs; said once a reason."""
     ids = call.input_ids
+    if ids is None and call.inputs_embeds is None:
+        return None
     if ids is not None and (is_simulated(ids) or ids.ndim != 2 or not ids.numel()):
         return None
     reason = why_not(model, call) or _what_is_read_of_pads(model, call)
     if reason is None:
         try:
-            return _lay_out(model, call)
+            packed = _lay_out(model, call)
+            return packed if packed.num_tokens else None
         except CannotLayOut as problem:
             reason = str(problem)
     warn_once(f"accelerate {reason}", f"accelerate: a call runs transformers' own forward, because {reason}")

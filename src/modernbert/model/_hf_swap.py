@@ -34,7 +34,7 @@ def stock_forward(kind: type[nn.Module]) -> Forward:
     return getattr(kind.forward, "stock", kind.forward)
 
 
-def is_fast(kind: type[nn.Module]) -> bool:
+def is_fast(kind: type) -> bool:
     """Whether this is a class that `fast_class` made."""
     return "stock_class_of_accelerated" in vars(kind)
 

@@ -58,6 +58,7 @@ def accelerate(model: Anything | None = None) -> Anything | None:
         )
     for encoder in encoders:
         _check(encoder)
+    _refuse_padding_as_expansion(outer)
     for module in (*encoders, *_heads(outer)):
         swap(module)
     return model
@@ -132,6 +133,19 @@ def _refuse_compiled(outer: nn.Module) -> None:
             raise UnsupportedError(
                 f"accelerate: found {type(module).__name__} that torch.compile made of a model, expected the model: "
                 "compiled code does not run the accelerated forward, so take one or the other"
+            )
+
+
+def _refuse_padding_as_expansion(outer: nn.Module) -> None:
+    """Query expansion by masked [PAD] tokens: what is read could not be told from what is not."""
+    for module in outer.modules():
+        expansion = getattr(module, "query_expansion", None)
+        if not isinstance(expansion, dict) or expansion.get("attend") or expansion.get("token") is None:
+            continue
+        if expansion["token"] == getattr(getattr(module, "tokenizer", None), "pad_token", None):
+            raise UnsupportedError(
+                f"accelerate: found query expansion by {expansion['token']!r}, the padding itself, with attend=False, "
+                "expected another token, such as '[MASK]', or attend=True: outputs of padding are not computed"
             )
 
 
