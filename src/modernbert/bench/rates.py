@@ -1,16 +1,13 @@
 """The two walls of a machine: how fast it multiplies matrices in each number format, and how fast it moves memory."""
 
-import time
 from dataclasses import dataclass
 
 import torch
 
 from modernbert.bench.backends import Dtype
+from modernbert.bench.bandwidth import copy_rate
 from modernbert.model.precision import best_precision
 from modernbert.ops.roofline import matmul_rate
-
-_NUMBERS = 32 * 2**20
-"""Of a copy: 128 MB, more than any cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +34,5 @@ def measure(device: str) -> Rates:
     return Rates(
         float32=matmul_rate(torch.float32, device),
         bfloat16=matmul_rate(torch.bfloat16, device) if has_bfloat16 else None,
-        bandwidth=_bandwidth(device),
+        bandwidth=copy_rate(device=device),
     )
-
-
-def _bandwidth(device: str) -> float:
-    source = torch.ones(_NUMBERS, device=device)
-    target = torch.empty_like(source)
-    times = []
-    for _ in range(5):
-        start = time.perf_counter()
-        target.copy_(source)
-        if device != "cpu":
-            torch.cuda.synchronize()
-        times.append(time.perf_counter() - start)
-    return 2 * 4 * _NUMBERS / sorted(times)[len(times) // 2]

@@ -3,9 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
-
-import tyro
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from modernbert.bench.plan import Plan
@@ -55,7 +53,7 @@ class Bench:
     """A scaling series ends before a size that would take longer."""
     dry_run: bool = False
     """Print what would be measured and about how long it takes, and stop."""
-    json: Annotated[bool, tyro.conf.arg(name="json")] = False
+    json: bool = False
     """Print one JSON object."""
 
     def run(self) -> None:
