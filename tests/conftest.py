@@ -35,9 +35,14 @@ def seeded() -> None:
         torch.set_num_threads(1)
 
 
-@pytest.fixture(params=["reference", "blocked", "flex"])
+@pytest.fixture(params=["reference", "native", "blocked", "flex"])
 def backend(request: pytest.FixtureRequest) -> str:
     """Every attention that runs on a CPU. FlexAttention traces its mask, and cannot trace the type checks in it."""
+    if request.param == "native":
+        from modernbert.ops.native.library import why_not
+
+        if problem := why_not():
+            pytest.skip(f"no CPU kernels here: {problem}")
     if request.param == "flex":
         request.getfixturevalue("unchecked")
     return request.param

@@ -283,6 +283,7 @@ int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_
 int64_t modernbert_encode(const ModernBertEncoder* encoder, const int64_t* ids, const int64_t* positions, const int64_t* offsets,
                           int64_t documents, int64_t threads, float* out) {
     const long size = encoder->width / encoder->heads;
+    if (offsets[documents] == 0) return 0;  // multiply divides by the number of its blocks of rows
     if (!modernbert_takes_head_size(size) || encoder->width % PANEL || encoder->gate * 2 % PANEL || encoder->gate % W) return -2;
     try {
         Borrowed pool(threads);
