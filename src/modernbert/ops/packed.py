@@ -80,7 +80,7 @@ class Packed:
         columns, rows = places % max(1, ids.shape[1]), places // max(1, ids.shape[1])
         first_B = real_BL.to(torch.int8).argmax(1) if ids.shape[1] else real_BL.sum(1)
         positions = columns - first_B[rows]
-        return cls(
+        packed = cls(
             ids=_whole(ids.flatten()[places]),
             offsets=_offsets(lengths),
             positions=positions,
@@ -89,6 +89,7 @@ class Packed:
             padded_shape=(ids.shape[0], ids.shape[1]),
             places=places,
         )
+        return _with_tables(packed)
 
     @property
     def num_documents(self) -> int:
@@ -97,8 +98,8 @@ class Packed:
 
     @property
     def num_tokens(self) -> int:
-        """T."""
-        return self.offsets[-1]
+        """T. Asked of the stream, for offsets that were looked at would tie a compiled graph to this layout."""
+        return self.ids.shape[0]
 
     @property
     def lengths(self) -> tuple[int, ...]:
@@ -144,7 +145,8 @@ class Packed:
         if torch.device(device) == self.device:
             return self
         places = None if self.places is None else self.places.to(device)
-        return replace(self, ids=self.ids.to(device), positions=self.positions.to(device), places=places, memo={})
+        moved = replace(self, ids=self.ids.to(device), positions=self.positions.to(device), places=places, memo={})
+        return _with_tables(moved)
 
     def with_ids(self, ids: Int[Tensor, "T"]) -> "Packed":
         """The same layout with other tokens (masked ones, say); its derived tables are kept."""
@@ -165,6 +167,13 @@ class Packed:
         places = self.documents * columns + self.positions if self.places is None else self.places
         padded = values.new_full((rows * columns, *values.shape[1:]), fill)
         return padded.index_copy(0, places, values).unflatten(0, (rows, columns))
+
+
+def _with_tables(packed: Packed) -> Packed:
+    """What a GPU's kernels ask for, made now: compiled code that made it would hold for this layout only."""
+    if packed.device.type != "cpu":
+        _ = packed.offsets_on_device, packed.longest
+    return packed
 
 
 def _offsets(lengths: Sequence[int]) -> tuple[int, ...]:

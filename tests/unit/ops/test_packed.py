@@ -144,6 +144,14 @@ def test_moving_takes_everything_along_and_leaves_tables_behind():
     assert not packed.documents.is_meta
 
 
+def test_a_batch_on_a_gpu_has_what_its_kernels_ask_for_from_the_start():
+    """Compiled code must find it: what it made itself would hold for one layout only."""
+    here = torch.tensor([[0, 5], [6, 7]])
+    for packed in (Packed.from_lists([[1, 2, 3], [4]], device="meta"), Packed.from_padded(here).to("meta")):
+        assert {"offsets", "longest"} <= set(packed.memo)
+    assert not Packed.from_lists([[1]]).memo
+
+
 def test_other_tokens_in_the_same_layout_keep_the_tables():
     packed = Packed.from_lists([[1, 2], [3]])
     documents = packed.documents
