@@ -309,12 +309,15 @@ def _measured_words(found: "Ranking", timings: "Timings") -> list[str]:
     agreed, pairs = agreement(
         [score.speed.of_peak for score in scores], [timing.of_matmul for timing in timings.shapes]
     )
-    return [
+    told = [
         f"measured on {timings.device} in {timings.dtype}: {timings.tokens:,} tokens in documents of {timings.length},"
         f" medians of {timings.rounds} rounds in turns, random weights; matmul {timings.matmul / 1e9:,.0f} GFLOP/s",
         "built: the first layer, and one period of global and windowed layers; the whole model is their sum",
         f"of two shapes, the estimate and the clock agree which uses the device better in {agreed} of {pairs} pairs",
     ]
+    if any(timing.of_matmul > 1 for timing in timings.shapes):
+        told.append("above 100% of matmul: something else was running, so time again on a quiet machine")
+    return told
 
 
 def _table(numbers: Sequence[str], texts: Sequence[str]) -> "Table":

@@ -92,6 +92,13 @@ def test_depth_counts_in_what_was_timed(capsys, monkeypatch):
     assert [one["place"] for one in found["measured"]["shapes"]] == [2, 1]
 
 
+@pytest.mark.parametrize(("share", "is_said"), [(1.2, True), (0.9, False)], ids=["busy", "quiet"])
+def test_more_than_the_machine_can_do_is_called_out(share, is_said, capsys, monkeypatch):
+    monkeypatch.setattr(shape_timing, "time_shapes", _a_clock_that_finds(share, 0.5))
+    Design(measure=True, short_list=2).run()
+    assert ("above 100% of matmul: something else was running" in capsys.readouterr().out) is is_said
+
+
 def _a_clock_that_finds(*shares):
     def clock(shapes, *, length, seconds):
         timings = tuple(
