@@ -25,7 +25,7 @@ _PASSED_OVER = frozenset({
 _INERT = "transformers.utils.output_capturing"
 """Its hooks stay on a model for good once hidden states were asked for, and do nothing when they are not."""
 
-_NEUTRAL = ("transformers", "peft", "accelerate", "torch")
+_NEUTRAL = ("transformers.", "peft.", "accelerate.", "torch.ao.", "torch.nn.utils.")
 """Whose hooks on a layer that is called do not mind how many dimensions it is called with."""
 
 
@@ -146,7 +146,7 @@ def _hooks(module: nn.Module) -> Iterator[Callable[..., object]]:
 
 def _is_harmless(hook: Callable[..., object], *, is_called: bool) -> bool:
     origin = getattr(hook, "__module__", None) or type(hook).__module__
-    return origin == _INERT or (is_called and origin.split(".")[0] in _NEUTRAL)
+    return origin == _INERT or (is_called and origin.startswith(_NEUTRAL))
 
 
 @cache
