@@ -32,7 +32,7 @@ def why_not(device: torch.device, dtype: torch.dtype, head_size: int, has_holes:
     """Why the kernel cannot run such heads, or nothing when it can."""
     if device.type != "cuda":
         return f"it needs a CUDA device, found {device.type}"
-    if torch.cuda.get_device_capability(device) < (8, 0):
+    if torch.cuda.get_device_properties(device).major < 8:  # unlike the capability, a compiled graph can ask this
         return "it needs a GPU of compute capability 8.0 (Ampere) or newer"
     if dtype not in (torch.bfloat16, torch.float16):
         return f"it takes bfloat16 or float16, found {dtype}"

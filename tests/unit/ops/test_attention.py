@@ -1,5 +1,7 @@
 """The door: which backend runs, why another cannot, and what all of them must do alike."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 
@@ -13,7 +15,7 @@ from support.tiny import BOUNDARIES, random_documents, random_heads
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 BF16, FP16, FP32 = torch.bfloat16, torch.float16, torch.float32
-AMPERE, TURING = (8, 0), (7, 5)
+AMPERE, TURING = 8, 7
 CPU_FASTEST = "blocked" if no_kernels() else "native"
 
 WINDOWS = {
@@ -135,7 +137,7 @@ def test_auto_on_a_cpu_is_native_where_that_can_run_and_blocked_elsewhere():
 def test_the_fastest_backend_that_can_is_chosen(
     device, dtype, head_size, capability, has_holes, dropout, chosen, monkeypatch
 ):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(major=capability))
     assert choose(device, dtype, head_size, has_holes, dropout) == chosen
 
 
@@ -161,7 +163,7 @@ def test_the_fastest_backend_that_can_is_chosen(
 def test_a_backend_says_why_it_cannot(
     backend, device, dtype, head_size, capability, has_holes, dropout, reason, monkeypatch
 ):
-    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(major=capability))
     assert why_not(backend, device, dtype, head_size, has_holes, dropout) == reason
 
 
