@@ -68,6 +68,8 @@ def test_an_id_outside_the_vocabulary_is_refused():
     sentence = "token id 320 is outside the vocabulary of 320: is this the tokenizer the model was trained with?"
     with pytest.raises(ValueError, match=sentence.replace("?", r"\?")):
         tiny_encoder()(Packed.from_lists([[319, 320]]))
+    with pytest.raises(ValueError, match="token id -100 is outside the vocabulary of 320"):
+        tiny_encoder()(Packed.from_lists([[319, 320]]).with_ids(torch.tensor([-100, 3])))
 
 
 def test_bfloat16_is_as_good_as_the_reference_in_bfloat16():

@@ -9,9 +9,12 @@ import platform
 import shutil
 import subprocess
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SOURCES = Path(__file__).parent
+PACKAGED = SOURCES / "lib"
+"""Where a wheel has the libraries of its kind of processor."""
 
 VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
@@ -42,6 +45,27 @@ def file_name(variant: str) -> str:
     return f"libmodernbert-{variant}-{digest.hexdigest()[:12]}.so"
 
 
+def build_all(folder: Path) -> tuple[list[Path], list[str]]:
+    """Every variant of this kind of processor, side by side: what was made, and why the others were not.
+
+    Libraries of older sources go.
+    """
+    variants = VARIANTS.get(machine(), {}) if os.name != "nt" else {}
+    made, complaints = [], []
+
+    def attempt(variant: str) -> None:
+        try:
+            made.append(build(variant, folder))
+        except (CompileError, OSError) as error:
+            complaints.append(f"{variant}: {error}")
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(attempt, variants))
+    for old in set(folder.glob("*.so")) - set(made):
+        old.unlink()
+    return sorted(made), sorted(complaints)
+
+
 def build(variant: str, folder: Path) -> Path:
     """Compile one variant into `folder`, atomically, unless it is there; takes about ten seconds.
 
@@ -62,7 +86,9 @@ def build(variant: str, folder: Path) -> Path:
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
         except subprocess.CalledProcessError as error:
-            complaints = [line for line in error.stderr.splitlines() if "error" in line] or [f"exit code {error.returncode}"]
+            complaints = [line for line in error.stderr.splitlines() if "error" in line] or [
+                f"exit code {error.returncode}"
+            ]
             raise CompileError(f"{compiler} did not compile it: {complaints[0].strip()}") from None
         except (OSError, subprocess.TimeoutExpired) as error:
             raise CompileError(f"{compiler} did not run: {error}") from None

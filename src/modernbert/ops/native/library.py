@@ -5,7 +5,6 @@ compiled into the cache, once. Without a compiler everything runs in plain PyTor
 """
 
 import ctypes
-import fcntl
 import os
 from functools import cache
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from torch import Tensor
 
 from modernbert.core.log import say, warn_once
-from modernbert.ops.native.build import SOURCES, VARIANTS, CompileError, build, file_name, machine
+from modernbert.ops.native.build import PACKAGED, VARIANTS, CompileError, build, file_name, machine
 
 SWITCH = "MODERNBERT_NATIVE"
 """Set to 0, this environment variable leaves the kernels out."""
@@ -28,6 +27,7 @@ class Library:
 
     def __init__(self, path: Path, variant: str) -> None:
         self.variant = variant
+        self.path = path
         self.handle = ctypes.CDLL(str(path))
         for name in ("panel", "takes_head_size", "attend", "encode", "changed"):
             getattr(self.handle, f"modernbert_{name}").restype = ctypes.c_int64
@@ -66,6 +66,8 @@ def why_not() -> str | None:
 def _found() -> tuple[Library | None, str | None]:
     if os.environ.get(SWITCH, "1") == "0":
         return None, f"{SWITCH}=0 leaves them out"
+    if os.name == "nt":
+        return None, "they are not built for Windows"
     variant = _variant()
     if variant is None:
         return None, f"they are not written for this processor ({machine()} without {' or '.join(_NEEDED)})"
@@ -83,13 +85,15 @@ def _variant() -> str | None:
 
 
 def _path(variant: str) -> Path:
-    packaged = SOURCES / "lib" / file_name(variant)
+    packaged = PACKAGED / file_name(variant)
     if packaged.exists():
         return packaged
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modernbert" / "native"
     cached = folder / file_name(variant)
     if not cached.exists():
         folder.mkdir(parents=True, exist_ok=True)
+        import fcntl  # Windows has none
+
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # processes that start together compile once
             if not cached.exists():

@@ -9,6 +9,7 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -25,7 +26,10 @@ class Pool {
     using Task = void (*)(const void* work, long task);
 
     explicit Pool(int threads) {
-        for (int i = 1; i < threads; i++) helpers_.emplace_back([this] { help(); });
+        try {
+            for (int i = 1; i < threads; i++) helpers_.emplace_back([this] { help(); });
+        } catch (const std::system_error&) {
+        }  // the system lends no more threads: those that are there, or the caller alone, do it all
     }
 
     ~Pool() {
