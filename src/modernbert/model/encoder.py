@@ -8,7 +8,7 @@ Shapes:  T tokens in the packed stream   D width   H heads   K head size   F gat
 
 from collections.abc import Callable
 from functools import cache
-from typing import Protocol, cast
+from typing import cast
 
 import torch
 from jaxtyping import Float
@@ -17,11 +17,16 @@ from torch.utils.checkpoint import checkpoint
 
 from modernbert.model.config import Kind, ModelConfig
 from modernbert.model.hf_config import from_object
+from modernbert.model.layers import Embeddings, EncoderModules, Layer, LayerModules, layer_norm
+from modernbert.model.prepacked import prepacked
 from modernbert.ops.attention import Backend, attend
 from modernbert.ops.geglu import gated
 from modernbert.ops.packed import Packed
 from modernbert.ops.rope import Rope
 from modernbert.ops.window import Window
+
+Heads = tuple[Tensor, Tensor, Tensor]
+"""Queries, keys and values, [T, H, K] each."""
 
 
 def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> Float[Tensor, "T D"]:
@@ -38,6 +43,8 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
     encoder = cast(EncoderModules, modules)
     config = modules.config if isinstance(modules.config, ModelConfig) else from_object(modules.config)
     _check_ids(packed, config)
+    if backend in ("auto", "native") and (ready := prepacked(modules, encoder, config, packed)):
+        return ready.encode(packed)
     ropes = {kind: _rope(config, kind, packed) for kind in sorted(set(config.layer_kinds))}
     windows: dict[Kind, Window] = {
         "full_attention": Window.full(),
@@ -52,14 +59,14 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
 
 
 def _layer(
-    layer: "Layer",
+    layer: LayerModules,
     x_TD: Tensor,
     config: ModelConfig,
     packed: Packed,
     rope: Rope,
     window: Window,
     backend: Backend,
-    halves: "tuple[Callable[..., Heads], Callable[..., Tensor]]",
+    halves: tuple[Callable[..., Heads], Callable[..., Tensor]],
 ) -> Tensor:
     heads, rest = halves
     dropout = config.attention_dropout if layer.training else 0.0
@@ -71,17 +78,17 @@ def _layer(
     )
 
 
-def _recomputed(layer: "Layer", *arguments: object) -> Tensor:
+def _recomputed(layer: LayerModules, *arguments: object) -> Tensor:
     """Keep the layer's input only, and compute the rest again in the backward pass."""
     return cast(Tensor, checkpoint(_layer, layer, *arguments, use_reentrant=False))
 
 
-def _heads(layer: "Layer", x_TD: Tensor, config: ModelConfig, rope: Rope) -> "Heads":
+def _heads(layer: LayerModules, x_TD: Tensor, config: ModelConfig, rope: Rope) -> Heads:
     qkv_TE = layer.attn.Wqkv(layer.attn_norm(x_TD))
     return rope.split(qkv_TE.unflatten(-1, (3, config.num_attention_heads, config.head_dim)))
 
 
-def _rest(layer: "Layer", x_TD: Tensor, heads_THK: Tensor, config: ModelConfig) -> Tensor:
+def _rest(layer: LayerModules, x_TD: Tensor, heads_THK: Tensor, config: ModelConfig) -> Tensor:
     x_TD = x_TD + layer.attn.out_drop(layer.attn.Wo(heads_THK.flatten(1)))
     del heads_THK
     gate_TF = gated(layer.mlp.Wi(layer.mlp_norm(x_TD)), config.hidden_activation)
@@ -89,7 +96,7 @@ def _rest(layer: "Layer", x_TD: Tensor, heads_THK: Tensor, config: ModelConfig) 
 
 
 @cache
-def _compiled() -> "tuple[Callable[..., Heads], Callable[..., Tensor]]":
+def _compiled() -> tuple[Callable[..., Heads], Callable[..., Tensor]]:
     """The two halves around attention, which know of tokens only: one compilation serves all layers and all layouts."""
     return torch.compile(_heads, dynamic=True), torch.compile(_rest, dynamic=True)
 
@@ -117,72 +124,15 @@ class Encoder(nn.Module):
         return encode(self, packed, backend=backend)
 
 
-class Embeddings(nn.Module):
-    """Token embeddings, normalised."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.tok_embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
-        self.norm = layer_norm(config)
-        self.drop = nn.Dropout(config.embedding_dropout)
-
-
-class Layer(nn.Module):
-    """Pre-norm attention and gated feed-forward; the first layer's input is already normalised."""
-
-    def __init__(self, config: ModelConfig, *, is_first: bool) -> None:
-        super().__init__()
-        self.attn_norm = nn.Identity() if is_first else layer_norm(config)
-        self.attn = Attention(config)
-        self.mlp_norm = layer_norm(config)
-        self.mlp = FeedForward(config)
-
-
-class Attention(nn.Module):
-    """Weights of one attention block: queries, keys and values in one matrix."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.Wqkv = nn.Linear(config.hidden_size, 3 * config.hidden_size, bias=config.attention_bias)
-        self.Wo = nn.Linear(config.hidden_size, config.hidden_size, bias=config.attention_bias)
-        self.out_drop = nn.Dropout(config.attention_dropout)
-
-
-class FeedForward(nn.Module):
-    """Weights of one gated feed-forward block: value and gate in one matrix."""
-
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.Wi = nn.Linear(config.hidden_size, 2 * config.intermediate_size, bias=config.mlp_bias)
-        self.drop = nn.Dropout(config.mlp_dropout)
-        self.Wo = nn.Linear(config.intermediate_size, config.hidden_size, bias=config.mlp_bias)
-
-
-Heads = tuple[Tensor, Tensor, Tensor]
-
-
-class EncoderModules(Protocol):
-    """What `encode` needs: the names that our modules and stock ones share."""
-
-    embeddings: Embeddings
-    layers: list[Layer]
-    final_norm: nn.LayerNorm
-
-
-def layer_norm(config: ModelConfig) -> nn.LayerNorm:
-    """LayerNorm as ModernBERT has it: a scale, no bias."""
-    return nn.LayerNorm(config.hidden_size, eps=config.norm_eps, bias=config.norm_bias)
-
-
 def _rope(config: ModelConfig, kind: Kind, packed: Packed) -> Rope:
     return Rope.at(packed.positions, theta=config.theta(kind), head_size=config.head_dim, longest=packed.widest + 1)
 
 
 def _check_ids(packed: Packed, config: ModelConfig) -> None:
     if packed.device.type == "cpu" and packed.num_tokens and not torch.compiler.is_compiling():
-        largest = int(packed.ids.max())  # on a GPU this would wait for the device; there the kernel's own check stops
-        if largest >= config.vocab_size:
+        smallest, largest = torch.aminmax(packed.ids)  # on a GPU this would wait; there the kernel's own check stops
+        if smallest < 0 or largest >= config.vocab_size:
             raise ValueError(
-                f"token id {largest} is outside the vocabulary of {config.vocab_size}: "
+                f"token id {int(smallest if smallest < 0 else largest)} is outside the vocabulary of {config.vocab_size}: "
                 "is this the tokenizer the model was trained with?"
             )

@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from modernbert.model.config import ModelConfig
-from modernbert.model.encoder import Encoder, layer_norm
+from modernbert.model.encoder import Encoder
+from modernbert.model.layers import layer_norm
 from modernbert.model.pool import pool
 from modernbert.ops.attention import Backend
 from modernbert.ops.geglu import ACTIVATIONS

@@ -10,23 +10,21 @@ Shapes:  T tokens   N rows of a weight   K its columns   D width   F gate width
 
 import ctypes
 from threading import Lock
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 from weakref import WeakKeyDictionary, WeakSet
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
-from modernbert.model.config import ModelConfig
+from modernbert.model.config import Kind, ModelConfig
+from modernbert.model.layers import EncoderModules, LayerModules
 from modernbert.model.precision import best_precision
 from modernbert.ops._native import offsets64
 from modernbert.ops.native.library import Library, library
 from modernbert.ops.native.library import why_not as no_library
 from modernbert.ops.packed import Packed
 from modernbert.ops.rope import angles
-
-if TYPE_CHECKING:
-    from modernbert.model.encoder import EncoderModules, Layer
 
 Numbers = Literal["float32", "bfloat16", "int8"]
 _NUMBERS: tuple[Numbers, ...] = ("float32", "bfloat16", "int8")
@@ -37,7 +35,7 @@ _in_whole_numbers: "WeakSet[nn.Module]" = WeakSet()
 _lock = Lock()
 
 
-def prepacked(modules: nn.Module, encoder: "EncoderModules", config: ModelConfig, packed: Packed) -> "Prepacked | None":
+def prepacked(modules: nn.Module, encoder: EncoderModules, config: ModelConfig, packed: Packed) -> "Prepacked | None":
     """The encoder ready for the kernels, or nothing where PyTorch has to run it; `why_not` says why."""
     if why_not(encoder, config, packed):
         return None
@@ -45,23 +43,25 @@ def prepacked(modules: nn.Module, encoder: "EncoderModules", config: ModelConfig
     assert kernels is not None, "why_not looked"
     with _lock:
         ready, numbers = _made.get(modules), _numbers(modules, encoder)
-        if ready is None or ready.numbers != numbers or not ready.is_current(encoder):
+        if ready is None or (ready.numbers, ready.config) != (numbers, config) or not ready.is_current(encoder):
+            if not _has_sizes_of(config, encoder):  # a layer was pruned, say, which PyTorch does not mind
+                return None
             ready = _made[modules] = Prepacked(encoder, config, kernels, numbers)
     return ready
 
 
-def _numbers(modules: nn.Module, encoder: "EncoderModules") -> Numbers:
+def _numbers(modules: nn.Module, encoder: EncoderModules) -> Numbers:
     if modules in _in_whole_numbers:
         return "int8"
     is_half = encoder.embeddings.tok_embeddings.weight.dtype == torch.bfloat16
     return "bfloat16" if is_half and best_precision().dtype == torch.bfloat16 else "float32"
 
 
-def why_not(encoder: "EncoderModules", config: ModelConfig, packed: Packed) -> str | None:
+def why_not(encoder: EncoderModules, config: ModelConfig, packed: Packed) -> str | None:
     """Why PyTorch has to run this encoder on this batch, or nothing when the kernels can."""
     if packed.device.type != "cpu":
         return f"the batch is on {packed.device.type}"
-    if torch.compiler.is_compiling() or torch.jit.is_tracing() or _is_watched():
+    if torch.compiler.is_compiling() or torch._C._get_tracing_state() is not None or _is_watched():
         return "the calls are being traced or counted"
     if problem := no_library():
         return problem
@@ -82,7 +82,7 @@ def _shape_problem(config: ModelConfig) -> str | None:
     return None
 
 
-def _module_problem(encoder: "EncoderModules", config: ModelConfig) -> str | None:
+def _module_problem(encoder: EncoderModules, config: ModelConfig) -> str | None:
     """Runs at every call, so it reads modules' dictionaries: asking a module for an attribute takes a microsecond."""
     dtype = encoder.embeddings.tok_embeddings.weight.dtype
     if dtype != torch.float32 and (dtype not in (torch.bfloat16, torch.float16) or best_precision().dtype == dtype):
@@ -115,22 +115,36 @@ def _module_problem(encoder: "EncoderModules", config: ModelConfig) -> str | Non
     return None
 
 
+def _has_sizes_of(config: ModelConfig, encoder: EncoderModules) -> bool:
+    width, gate = config.hidden_size, config.intermediate_size
+    return all(
+        (layer.attn.Wqkv.weight.shape, layer.attn.Wo.weight.shape) == ((3 * width, width), (width, width))
+        and (layer.mlp.Wi.weight.shape, layer.mlp.Wo.weight.shape) == ((2 * gate, width), (width, gate))
+        for layer in encoder.layers
+    )
+
+
 def _is_watched() -> bool:
     """A mode of torch, such as a counter of FLOPs or fake tensors, wants to see every operation."""
     return torch._C._len_torch_dispatch_stack() > 0 or torch._C._len_torch_function_stack() > 0
 
 
-def _leaves(encoder: "EncoderModules") -> list[nn.Module]:
+def _leaves(encoder: EncoderModules) -> list[nn.Module]:
     """Every module that `encode` would call."""
-    inside = cast(nn.Module, encoder)._modules
-    leaves = [inside["embeddings"]._modules[name] for name in ("tok_embeddings", "norm", "drop")]
-    for layer in inside["layers"]._modules.values():
-        parts = layer._modules
-        attention, feed_forward = parts["attn"]._modules, parts["mlp"]._modules
+    inside = _parts(cast(nn.Module, encoder))
+    embeddings = _parts(inside["embeddings"])
+    leaves = [embeddings[name] for name in ("tok_embeddings", "norm", "drop")]
+    for layer in _parts(inside["layers"]).values():
+        parts = _parts(layer)
+        attention, feed_forward = _parts(parts["attn"]), _parts(parts["mlp"])
         leaves += (parts["attn_norm"], attention["Wqkv"], attention["Wo"], attention["out_drop"])
         leaves += (parts["mlp_norm"], feed_forward["Wi"], feed_forward["drop"], feed_forward["Wo"])
     leaves.append(inside["final_norm"])
     return leaves
+
+
+def _parts(module: nn.Module) -> dict[str, nn.Module]:
+    return cast("dict[str, nn.Module]", module._modules)
 
 
 class _CWeight(ctypes.Structure):
@@ -161,11 +175,11 @@ class _CEncoder(ctypes.Structure):
 class Prepacked:
     """One encoder's weights in the kernels' layout."""
 
-    def __init__(self, encoder: "EncoderModules", config: ModelConfig, kernels: Library, numbers: Numbers) -> None:
+    def __init__(self, encoder: EncoderModules, config: ModelConfig, kernels: Library, numbers: Numbers) -> None:
         self.numbers: Numbers = numbers
         """What the weights of matrices are kept in; the rest is float32."""
         self._kernels = kernels
-        self._config = config
+        self.config = config
         self._held: list[Tensor] = []
         """What the structures below point to."""
         self._dtype = encoder.embeddings.tok_embeddings.weight.dtype
@@ -189,20 +203,22 @@ class Prepacked:
 
     def encode(self, packed: Packed) -> Float[Tensor, "T D"]:
         """See `model.encoder.encode`."""
-        config, c = self._config, _CEncoder.from_buffer_copy(self._encoder)
-        tables = []
-        for kind, name in (("full_attention", "global"), ("sliding_attention", "local")):
+        config, c = self.config, _CEncoder.from_buffer_copy(self._encoder)
+        tables: list[Tensor] = []
+        names: dict[Kind, str] = {"full_attention": "global", "sliding_attention": "local"}
+        for kind, name in names.items():
             cos, sin = angles(theta=config.theta(kind), head_size=config.head_dim, longest=packed.widest + 1)
             setattr(c, f"{name}_cos", cos.data_ptr())
             setattr(c, f"{name}_sin", sin.data_ptr())
             tables += [cos, sin]
+        ids = packed.ids.to(torch.int64).contiguous()  # `with_ids` takes any
         out_TD = torch.empty(packed.num_tokens, config.hidden_size)
         self._kernels.call(
-            "encode", c, packed.ids, packed.positions, offsets64(packed), packed.num_documents, torch.get_num_threads(), out_TD
+            "encode", c, ids, packed.positions, offsets64(packed), packed.num_documents, torch.get_num_threads(), out_TD
         )  # fmt: skip
         return out_TD.to(self._dtype)
 
-    def is_current(self, encoder: "EncoderModules") -> bool:
+    def is_current(self, encoder: EncoderModules) -> bool:
         """Whether the weights are still those that were laid out."""
         weights = _weights(encoder)
         if len(weights) != len(self._places) or any(
@@ -213,7 +229,7 @@ class Prepacked:
             return False
         return not self._kernels.call("changed", *self._samples, 0)
 
-    def _see(self, encoder: "EncoderModules") -> None:
+    def _see(self, encoder: EncoderModules) -> None:
         weights = _weights(encoder)
         self._places = [weight.data_ptr() for weight in weights]
         self._versions = _versions(weights)
@@ -222,8 +238,8 @@ class Prepacked:
         self._samples = places, sizes, len(weights), torch.zeros(len(weights), 4, dtype=torch.int32)
         self._kernels.call("changed", *self._samples, 1)
 
-    def _layer(self, layer: "Layer", *, is_global: bool) -> _CLayer:
-        config, half_head = self._config, self._config.head_dim // 2
+    def _layer(self, layer: LayerModules, *, is_global: bool) -> _CLayer:
+        config, half_head = self.config, self.config.head_dim // 2
         width = config.hidden_size
         rotated = torch.arange(2 * width).unflatten(0, (-1, 2, half_head))  # heads of queries, then of keys
         paired_qkv = torch.cat((*(self._paired(head) for head in rotated), torch.arange(2 * width, 3 * width)))
@@ -272,7 +288,7 @@ def rounded(weight: Float[Tensor, "N K"]) -> tuple[Int[Tensor, "N K"], Float[Ten
     return (weight.float() / worth_N[:, None]).round().to(torch.int8), worth_N
 
 
-def _weights(encoder: "EncoderModules") -> list[Tensor]:
+def _weights(encoder: EncoderModules) -> list[Tensor]:
     found = (module._parameters.get("weight") for module in _leaves(encoder))
     return [weight for weight in found if weight is not None]
 

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from modernbert.core.seeds import Seeds
 from modernbert.data.loader import Batch, MaskedBatch
 from modernbert.model.counts import forward_flops
-from modernbert.model.encoder import Layer
 from modernbert.model.heads import MaskedLM
+from modernbert.model.layers import Layer
 from modernbert.model.precision import best_precision
 from modernbert.ops.loss import IGNORE, Prediction
 from modernbert.train.config import AdamW, Devices, Guard, Optim

@@ -17,7 +17,8 @@ from torch.distributed.fsdp import FSDPModule, fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from modernbert.core.errors import UnsupportedError, UserError
-from modernbert.model.encoder import Encoder, Layer
+from modernbert.model.encoder import Encoder
+from modernbert.model.layers import Layer
 
 PATIENCE = timedelta(minutes=10)
 """How long the others wait for a process before they give the run up."""
