@@ -287,6 +287,7 @@ def _fit(seconds: dict[int, Timing]) -> tuple[float, float]:
 
 def _draw(seconds: dict[int, Timing], title: str) -> None:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
     exponent, constant = _fit(seconds)
     counts = np.array(list(seconds))
@@ -296,7 +297,10 @@ def _draw(seconds: dict[int, Timing], title: str) -> None:
     axes.plot(counts, [timing.median for timing in seconds.values()], "o", color="#1f5fbf", label="measured")
     axes.set(xscale="log", yscale="log", xlabel="documents", ylabel="seconds", title=title)
     axes.set_xticks(counts, [f"{count:,}" for count in counts])
-    axes.minorticks_off()
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_formatter(NullFormatter())
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
