@@ -70,7 +70,7 @@ def test_doctor_says_what_will_run_and_why():
     done = modernbert("doctor")
     text = done.stdout.decode()
     assert done.returncode == 0, done.stderr
-    for word in ("dtype", "attention", "varlen", "GFLOP/s measured", "torch"):
+    for word in ("dtype", "attention", "varlen", "native", "kernels", "GFLOP/s measured", "torch"):
         assert word in text
     told = json.loads(modernbert("doctor", "--json").stdout)
     assert told["attention"] in told["backends"]

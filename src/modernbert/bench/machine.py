@@ -9,10 +9,13 @@ import torch
 
 from modernbert.model.precision import best_precision
 from modernbert.ops.attention import choose, why_not
+from modernbert.ops.native.build import PACKAGED
+from modernbert.ops.native.library import library
+from modernbert.ops.native.library import why_not as no_library
 from modernbert.ops.roofline import matmul_rate
 
 _PACKAGES = ("modernbert", "torch", "tokenizers", "safetensors", "numpy", "transformers", "torch-optimi", "matplotlib")
-_BACKENDS = ("varlen", "flex", "blocked", "reference")
+_BACKENDS = ("varlen", "flex", "native", "blocked", "reference")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class Machine:
     """The backend that `auto` takes."""
     backends: dict[str, str]
     """Each backend, and "usable" or why not."""
+    kernels: str
+    """Which of the package's own CPU kernels run and where they come from, or why there are none."""
     gflops: float
     """Measured matrix-multiply rate in that dtype, GFLOP/s."""
     python: str
@@ -48,6 +53,7 @@ class Machine:
             f"matmul      {self.gflops:,.0f} GFLOP/s measured",
             f"attention   {self.attention}",
             *(f"            {name:10} {state}" for name, state in self.backends.items()),
+            f"kernels     {self.kernels}",
             f"python      {self.python}",
             *(f"            {name:14} {number}" for name, number in self.packages.items()),
         ]
@@ -67,10 +73,19 @@ def examine() -> Machine:
         dtype_reason=precision.reason,
         attention=choose(device, precision.dtype, 64),
         backends={name: problem or "usable" for name, problem in problems.items()},
+        kernels=_kernels(),
         gflops=matmul_rate(precision.dtype, device.type) / 1e9,
         python=platform.python_version(),
         packages={name: number for name in _PACKAGES if (number := _version(name))},
     )
+
+
+def _kernels() -> str:
+    found = library()
+    if found is None:
+        return f"none: {no_library()}"
+    origin = "built with the package" if found.path.parent == PACKAGED else f"compiled here, {found.path}"
+    return f"{found.variant}: {origin}"
 
 
 def _cpu_name() -> str:

@@ -1,8 +1,12 @@
+from pathlib import Path
+
 import torch
 
+from modernbert.bench import machine
 from modernbert.bench.machine import examine
 from modernbert.model.precision import best_precision
 from modernbert.ops.attention import choose
+from modernbert.ops.native.library import library
 from modernbert.ops.roofline import matmul_rate
 
 
@@ -19,3 +23,21 @@ def test_it_reports_what_the_rooms_below_would_choose():
 
 def test_the_matrix_rate_is_between_a_snail_and_a_miracle():
     assert 1e8 < matmul_rate(seconds=0.05) < 1e15
+
+
+def test_it_says_which_kernels_run_and_where_they_come_from(monkeypatch):
+    kernels = library()
+    origins = {"compiled here": Path("elsewhere"), "built with the package": kernels.path.parent if kernels else Path()}
+    for origin, packaged in origins.items():
+        monkeypatch.setattr(machine, "PACKAGED", packaged)
+        found = examine()
+        if kernels:
+            assert found.kernels.startswith(f"{kernels.variant}: {origin}")
+        assert any(found.kernels in line for line in found.lines())
+    assert "native" in found.backends
+
+
+def test_it_says_why_there_are_no_kernels(monkeypatch):
+    monkeypatch.setattr(machine, "library", lambda: None)
+    monkeypatch.setattr(machine, "no_library", lambda: "MODERNBERT_NATIVE=0 leaves them out")
+    assert examine().kernels == "none: MODERNBERT_NATIVE=0 leaves them out"
