@@ -2,6 +2,7 @@
 
     python benchmarks/encode.py                       # float32 and bfloat16; writes docs/benchmarks.md
     python benchmarks/encode.py --cases 8x512 32x32:bfloat16 --no-write
+    python benchmarks/encode.py --device cuda [--compile]    # against sdpa and, where it is installed, flash attention
 
 The weights are random (speed does not depend on them); stock gets what it is best at: right-padded batches with a mask.
 Peak memory is measured in a process of its own for each contender.
@@ -33,7 +34,7 @@ from modernbert.ops.packed import Packed
 from modernbert.ops.roofline import matmul_rate
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGE = ROOT / "docs" / "benchmarks.md"
+PAGES = {"cpu": ROOT / "docs" / "benchmarks.md", "cuda": ROOT / "docs" / "benchmarks-gpu.md"}
 MEMORY = "Memory that one forward pass of"
 """How the page's last paragraph begins."""
 
@@ -48,12 +49,15 @@ def lengths_of(workload: str) -> list[int]:
 
 
 WORKLOADS = ("variable", "8x512", "32x32", "1x32", "1x2048", "1x8192")
+ON_A_GPU = ("variable", "64x512", "1024x32", "1x32", "1x8192", "8x8192")
 SHORT = ("32x32", "1x32")
 """What is run in bfloat16 on a machine that only emulates it: the others would take an hour and say the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
+    rival: str
+    """Which attention of stock transformers."""
     workload: str
     dtype: str
     tokens: int
@@ -76,7 +80,9 @@ class Row:
 def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--size", default="base", choices=sorted(SIZES))
-    parser.add_argument("--cases", nargs="+", default=_default_cases(), help="such as 8x512 or 32x32:bfloat16")
+    parser.add_argument("--device", default="cpu", choices=sorted(PAGES))
+    parser.add_argument("--compile", action="store_true", help="ours with Encoder.compiles")
+    parser.add_argument("--cases", nargs="+", help="such as 8x512 or 32x32:bfloat16")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=60.0, help="of a workload, after which three rounds do")
     parser.add_argument("--no-write", action="store_true", help="leave docs/benchmarks.md as it is")
@@ -85,66 +91,87 @@ def main(words: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--peak-of", choices=["ours", "stock"], help=argparse.SUPPRESS)
     options = parser.parse_args(words)
-    config = SIZES[options.size]
+    config, device = SIZES[options.size], options.device
     if options.memory:
-        _write_memory(options.size)
+        _write_memory(options.size, device)
         return
     if options.peak_of:
-        print(json.dumps(_peak_growth(config, options.peak_of)))
+        print(json.dumps(_peak_growth(config, options.peak_of, device)))
         return
-    ours, stock = _encoder(config), _stock_model(config)
+    ours, stock = _encoder(config, device), _stock_model(config, device)
+    ours.compiles = options.compile
     stock.load_state_dict(ours.state_dict())
     rows = []
-    for case in options.cases:
+    for case in options.cases or _default_cases(device):
         workload, _, dtype = case.partition(":")
-        rows.append(_compare(config, ours, stock, workload, dtype or "float32", options.rounds, options.seconds))
+        rows += [
+            _compare(ours, stock, rival, workload, dtype or "float32", options.rounds, options.seconds, device)
+            for rival in _rivals(device, dtype or "float32")
+        ]
     print("\n".join(_table(rows)))
     if options.no_write:
         return
     del ours, stock
-    PAGE.write_text(_page(options.size, rows, examine()), encoding="utf-8")
-    _write_memory(options.size)
+    PAGES[device].write_text(
+        _page(options.size, rows, examine(), device, is_compiled=options.compile), encoding="utf-8"
+    )
+    _write_memory(options.size, device)
 
 
-def _write_memory(size: str) -> None:
-    ours, stock = (_peak_in_child(size, contender) for contender in ("ours", "stock"))
-    kept = PAGE.read_text(encoding="utf-8").partition(MEMORY)[0].rstrip()
-    told = f"{MEMORY} 1 x 8192 in float32 adds at its peak: ours {ours:,.0f} MB, stock {stock:,.0f} MB ({ours / stock:.0%})."
-    PAGE.write_text(f"{kept}\n\n{told}\n", encoding="utf-8")
-    print(f"wrote {PAGE}", file=sys.stderr)
+def _write_memory(size: str, device: str) -> None:
+    ours, stock = (_peak_in_child(size, contender, device) for contender in ("ours", "stock"))
+    kept = PAGES[device].read_text(encoding="utf-8").partition(MEMORY)[0].rstrip()
+    told = (
+        f"{MEMORY} 1 x 8192 in {_dtype_of_memory(device)} adds at its peak: "
+        f"ours {ours:,.0f} MB, stock {stock:,.0f} MB ({ours / stock:.0%})."
+    )
+    PAGES[device].write_text(f"{kept}\n\n{told}\n", encoding="utf-8")
+    print(f"wrote {PAGES[device]}", file=sys.stderr)
 
 
-def _default_cases() -> list[str]:
+def _rivals(device: str, dtype: str) -> list[str]:
+    from transformers.utils import is_flash_attn_2_available
+
+    has_flash = device == "cuda" and dtype != "float32" and is_flash_attn_2_available()
+    return ["sdpa", "flash_attention_2"] if has_flash else ["sdpa"]
+
+
+def _default_cases(device: str) -> list[str]:
+    if device == "cuda":
+        return [f"{workload}:bfloat16" for workload in ON_A_GPU]
     has_bfloat16 = best_precision().dtype == torch.bfloat16
     return [*WORKLOADS, *(f"{workload}:bfloat16" for workload in (WORKLOADS if has_bfloat16 else SHORT))]
 
 
-def _encoder(config: ModelConfig) -> Encoder:
-    return fresh(config, Encoder).eval()
+def _encoder(config: ModelConfig, device: str) -> Encoder:
+    return fresh(config, Encoder).eval().to(device)
 
 
-def _stock_model(config: ModelConfig) -> torch.nn.Module:
+def _stock_model(config: ModelConfig, device: str) -> torch.nn.Module:
     from transformers import ModernBertConfig, ModernBertModel
 
     written = to_mapping(config, architecture="ModernBertModel", dtype="float32")
-    return ModernBertModel._from_config(ModernBertConfig(**written), attn_implementation="sdpa").eval()
+    return ModernBertModel._from_config(ModernBertConfig(**written), attn_implementation="sdpa").eval().to(device)
 
 
 def _compare(
-    config: ModelConfig,
     ours: Encoder,
     stock: torch.nn.Module,
+    rival: str,
     workload: str,
     dtype_name: str,
     rounds: int,
     most_seconds: float,
+    device: str,
 ) -> Row:
-    lengths = lengths_of(workload)
+    lengths, config = lengths_of(workload), ours.config
     documents = _documents(lengths, config.vocab_size)
     dtype = getattr(torch, dtype_name)
-    run_ours, run_stock = _ours(ours, documents), _stock(stock, documents)
+    run_ours, run_stock = _ours(ours, documents, device), _stock(stock, documents, device)
     ours.float(), stock.float()
-    truth = run_stock() if dtype != torch.float32 else None
+    stock.set_attn_implementation("sdpa")
+    truth = run_stock().float() if dtype != torch.float32 else None
+    stock.set_attn_implementation(rival)
     ours.to(dtype), stock.to(dtype)
     with torch.inference_mode():
         mine, theirs = run_ours().float(), run_stock().float()
@@ -155,10 +182,11 @@ def _compare(
     else:
         error, stock_error = float((mine - truth).abs().max()), float((theirs - truth).abs().max())
         assert error <= 2 * stock_error + 1e-3, f"{workload}: bfloat16 error {error} against stock's {stock_error}"
-    rate = matmul_rate(dtype)
+    rate = matmul_rate(dtype, device)
     timings = alternate({"ours": run_ours, "stock": run_stock}, rounds=rounds, most_seconds=most_seconds)
     ratio, low, high = paired_ratio(timings["stock"], timings["ours"])
     row = Row(
+        rival=rival,
         workload=workload,
         dtype=dtype_name,
         tokens=sum(lengths),
@@ -173,7 +201,7 @@ def _compare(
         stock_error=stock_error,
     )
     print(
-        f"{row.dtype} {row.workload}: {row.ours:,.0f} against {row.stock:,.0f} tokens/s, {row.ratio:.2f}x",
+        f"{row.dtype} {row.workload}, stock {rival}: {row.ours:,.0f} against {row.stock:,.0f} tokens/s, {row.ratio:.2f}x",
         file=sys.stderr,
     )
     gc.collect()
@@ -189,38 +217,58 @@ def _documents(lengths: list[int], vocabulary: int) -> list[list[int]]:
     return [[draw.randrange(min(50_000, vocabulary)) for _ in range(length)] for length in lengths]
 
 
-def _ours(encoder: Encoder, documents: list[list[int]]) -> Callable[[], torch.Tensor]:
-    """From lists of ids to hidden states: packing is part of the time."""
+def _ours(encoder: Encoder, documents: list[list[int]], device: str) -> Callable[[], torch.Tensor]:
+    """From lists of ids to hidden states: packing, and the way to the device, are part of the time."""
 
     def run() -> torch.Tensor:
         with torch.inference_mode():
-            return encoder(Packed.from_lists(documents))
+            return _done(encoder(Packed.from_lists(documents, device=device)))
 
     return run
 
 
-def _stock(model: torch.nn.Module, documents: list[list[int]]) -> Callable[[], torch.Tensor]:
-    """The padded batch is made beforehand; the real tokens' states are taken out, so that outputs can be compared."""
+def _stock(model: torch.nn.Module, documents: list[list[int]], device: str) -> Callable[[], torch.Tensor]:
+    """The padded batch is made beforehand, on the device; the real tokens' states are taken out, to be compared."""
     longest = max(map(len, documents))
     ids = torch.zeros(len(documents), longest, dtype=torch.int64)
     mask = torch.zeros_like(ids)
     for row, document in enumerate(documents):
         ids[row, : len(document)] = torch.tensor(document)
         mask[row, : len(document)] = 1
+    ids, mask = ids.to(device), mask.to(device)
     is_real = mask.bool()
 
     def run() -> torch.Tensor:
         with torch.inference_mode():
-            return model(input_ids=ids, attention_mask=mask).last_hidden_state[is_real]
+            return _done(model(input_ids=ids, attention_mask=mask).last_hidden_state[is_real])
 
     return run
 
 
-def _peak_growth(config: ModelConfig, contender: str) -> float:
+def _done(states: torch.Tensor) -> torch.Tensor:
+    """When they are computed, which a GPU does behind the program's back."""
+    if states.is_cuda:
+        torch.cuda.synchronize()
+    return states
+
+
+def _dtype_of_memory(device: str) -> str:
+    return "float32" if device == "cpu" else "bfloat16"
+
+
+def _peak_growth(config: ModelConfig, contender: str, device: str) -> float:
     """In MB. Only one model is ever made here: memory that another had left behind would be used again, unseen."""
-    documents = _documents([8192], config.vocab_size)
-    run = _ours(_encoder(config), documents) if contender == "ours" else _stock(_stock_model(config), documents)
+    documents, dtype = _documents([8192], config.vocab_size), getattr(torch, _dtype_of_memory(device))
+    if contender == "ours":
+        run = _ours(_encoder(config, device).to(dtype), documents, device)
+    else:
+        run = _stock(_stock_model(config, device).to(dtype), documents, device)
     gc.collect()
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        run()
+        return (torch.cuda.max_memory_allocated() - before) / 1e6
     ctypes.CDLL(None).malloc_trim(0)
     Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
     before = _status("VmRSS")
@@ -234,8 +282,8 @@ def _status(name: str) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith(name))
 
 
-def _peak_in_child(size: str, contender: str) -> float:
-    command = [sys.executable, __file__, "--size", size, "--peak-of", contender]
+def _peak_in_child(size: str, contender: str, device: str) -> float:
+    command = [sys.executable, __file__, "--size", size, "--device", device, "--peak-of", contender]
     return float(
         json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1])
     )
@@ -243,29 +291,30 @@ def _peak_in_child(size: str, contender: str) -> float:
 
 def _table(rows: list[Row]) -> list[str]:
     lines = [
-        "| workload | dtype | tokens | ours | stock | ratio (range) | rounds | of matmul | largest difference |",
-        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| workload | dtype | tokens | ours | stock | ratio (range) | rounds | of matmul | largest difference | stock's attention |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|---|",
     ]
     for row in rows:
         error = f"{row.error:.1e}" + (f" (stock {row.stock_error:.1e})" if row.stock_error else "")
         lines.append(
             f"| {row.workload} | {row.dtype} | {row.tokens:,} | {row.ours:,.0f} | {row.stock:,.0f} | "
-            f"{row.ratio:.2f} ({row.ratio_low:.2f}–{row.ratio_high:.2f}) | {row.rounds} | {row.of_matmul:.0%} | {error} |"
+            f"{row.ratio:.2f} ({row.ratio_low:.2f}–{row.ratio_high:.2f}) | {row.rounds} | {row.of_matmul:.0%} | {error} | {row.rival} |"
         )
     return lines
 
 
-def _page(size: str, rows: list[Row], machine: Machine) -> str:
+def _page(size: str, rows: list[Row], machine: Machine, device: str, *, is_compiled: bool) -> str:
     lines = [
         "# Benchmarks",
         "",
         "*Written by `python benchmarks/encode.py`; no number here is typed by hand.*",
         "",
-        f"ModernBERT-{size} shape, random weights, real (unpadded) tokens a second, medians. Ours and stock transformers (sdpa) "
-        "alternate in one run with the same weights and inputs; outputs are checked equal before timing. The range of the "
-        'ratio is over rounds. "Of matmul" is our FLOP/s over this machine\'s matrix-multiply rate measured just before.',
+        f"ModernBERT-{size} shape, random weights, real (unpadded) tokens a second, medians. "
+        f"Ours{' (compiled)' if is_compiled else ''} and stock transformers alternate in one run with the same weights and "
+        "inputs; outputs are checked equal before timing. The range of the ratio is over rounds. "
+        '"Of matmul" is our FLOP/s over this machine\'s matrix-multiply rate measured just before.',
         "",
-        f"{date.today().isoformat()} · {machine.cpu} · {machine.cores} cores · {machine.threads} threads · "
+        f"{date.today().isoformat()} · {_processor(machine, device)} · {machine.cores} cores · {machine.threads} threads · "
         f"Python {machine.python} · " + " · ".join(f"{name} {number}" for name, number in machine.packages.items()),
         "",
         *_table(rows),
@@ -277,6 +326,10 @@ def _page(size: str, rows: list[Row], machine: Machine) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _processor(machine: Machine, device: str) -> str:
+    return machine.cpu if device == "cpu" else f"{torch.cuda.get_device_name()} · {machine.cpu}"
 
 
 if __name__ == "__main__":
