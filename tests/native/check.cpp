@@ -288,6 +288,6 @@ int main() {
     }
     check_changed();
     check_callers_at_once();
-    std::printf("width %ld: %d failures\n", long(modernbert_panel()), failures);
+    std::printf("panels of %ld columns: %d failures\n", long(modernbert_panel()), failures);
     return failures ? 1 : 0;
 }
