@@ -13,6 +13,7 @@ from typing import SupportsIndex, cast
 
 from torch import nn
 
+from modernbert.core.errors import require
 from modernbert.model._hf_fallback import MODELING
 from modernbert.model._hf_forward import Forward, encoder_forward, head_forward
 
@@ -68,8 +69,7 @@ def fast_class(stock: type[nn.Module]) -> type[nn.Module]:
 
 def patch_classes() -> None:
     """Accelerate every model of this process, made or still to be made."""
-    import transformers.models.modernbert.modeling_modernbert  # noqa: F401
-
+    require(MODELING, extra="finetune")
     for kind in _stock_classes():
         if "stock" not in vars(kind.forward):
             kind.forward = _fast(kind)

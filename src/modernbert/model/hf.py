@@ -49,7 +49,7 @@ def accelerate(model: Anything | None = None) -> Anything | None:
     if model is None:
         patch_classes()
         return None
-    outer = _modules_of(model)
+    outer = _modules_of(model, "accelerate")
     _refuse_compiled(outer)
     encoders = _inside(outer, ENCODER)
     if not encoders:
@@ -77,7 +77,7 @@ def restore(model: Anything | None = None) -> Anything | None:
     if model is None:
         unpatch_classes()
         return None
-    modules = list(_modules_of(model).modules())
+    modules = list(_modules_of(model, "restore").modules())
     for module in modules:
         if not is_fast(type(module)) and any(map(is_fast, type(module).__mro__)):
             raise UnsupportedError(
@@ -89,12 +89,12 @@ def restore(model: Anything | None = None) -> Anything | None:
     return model
 
 
-def _modules_of(model: object) -> nn.Module:
+def _modules_of(model: object, verb: str) -> nn.Module:
     """The module itself, or the one that a pipeline or a Trainer holds."""
     for found in (model, getattr(model, "model", None)):
         if isinstance(found, nn.Module):
             return found
-    raise UnsupportedError(f"accelerate: found {type(model).__name__}, {_TAKEN}")
+    raise UnsupportedError(f"{verb}: found {type(model).__name__}, {_TAKEN}")
 
 
 def _inside(outer: nn.Module, name: str) -> list[nn.Module]:

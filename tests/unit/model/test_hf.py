@@ -113,6 +113,11 @@ def test_anything_else_is_refused(other, found):
         accelerate(other())
 
 
+def test_restoring_what_holds_no_model_is_refused():
+    with pytest.raises(UnsupportedError, match="restore: found int, expected a ModernBERT of transformers"):
+        restore(3)
+
+
 def _small(kind):
     return kind(
         vocab_size=320, hidden_size=32, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
