@@ -3,6 +3,7 @@
 Its memory is the model's alone, its threads disturb nobody, and when it dies the study goes on.
 """
 
+import gc
 import json
 import os
 import sys
@@ -46,10 +47,12 @@ class Worker:
         chosen = backend(backend_name)
         self._rival = replace(_found(model, size), longest=longest)
         warm_imports(self._rival, chosen)
+        gc.collect()
         if memory.can_measure(device):
             memory.begin(device)
             self._baseline = memory.in_use(device)
         self._runner = load(self._rival, chosen, device=device, threads=threads, exports=Path(exports))
+        self._runner.first(token_ids([5, 66], self._rival.vocab_size))  # kernels are built and weights laid out here
         return {"seconds": time.perf_counter() - began, "bytes": self._grown(memory.in_use)}
 
     def _states(self, lengths: list[int], file: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from collections import deque
@@ -29,6 +30,7 @@ class Contender:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                env=os.environ | {"PYTHONWARNINGS": "default"},  # other people's warnings belong in the log
                 text=True,
                 encoding="utf-8",
             )

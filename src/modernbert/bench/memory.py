@@ -1,7 +1,6 @@
 """Memory of a process at its peak, and how many documents of one length fit into a budget."""
 
 import ctypes
-import gc
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -53,7 +52,6 @@ def peak(device: str) -> int:
 
 def begin(device: str) -> None:
     """Give back what is free, and let the peak count from here."""
-    gc.collect()
     if device != "cpu":
         import torch
 

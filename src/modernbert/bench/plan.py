@@ -36,7 +36,8 @@ class Settings:
     budget: str = "24GB"
     """For the largest batch; the default is the paper's card."""
     most_seconds: float = 60.0
-    """A scaling series ends before a point that would take longer."""
+    """A scaling series ends before a point that would take longer; and in a third of it, what is quick runs again and
+    again beyond its rounds."""
 
     def __post_init__(self) -> None:
         if self.documents is not None and self.scale is not None:

@@ -19,6 +19,7 @@ Size = Literal["base", "large", "nano"]
 MODELS = ("bert", "roberta", "debertav3", "nomic", "gte", "modernbert")
 SIZE_NAMES: tuple[Size, ...] = ("base", "large", "nano")
 NANO = "a shape of minutes, for trying the command out; its figures say nothing about the models"
+_NANO_VOCAB = 4096
 
 _BUCKETS = 256
 """DeBERTa's relative positions to each side."""
@@ -62,6 +63,8 @@ class Rival:
     def config(self) -> ModelConfig:
         """The shape in our words; only of ModernBERT. Beyond 8,192 tokens the rotary base grows with the length."""
         config = replace(SIZES[self.size], max_position_embeddings=self.longest)
+        if self.size == "nano":
+            config = replace(config, vocab_size=_NANO_VOCAB, pad_token_id=0)
         stretch = max(1.0, self.longest / 8192) ** (config.head_dim / (config.head_dim - 2))  # NTK-aware scaling
         return replace(config, global_rope_theta=config.global_rope_theta * stretch)
 
@@ -171,7 +174,7 @@ def _modernbert(size: Size) -> Rival:
         width=config.hidden_size,
         gate=config.intermediate_size,
         heads=config.num_attention_heads,
-        vocab_size=config.vocab_size,
+        vocab_size=_NANO_VOCAB if size == "nano" else config.vocab_size,
         longest=8192,
         is_gated=True,
         note=NANO if size == "nano" else "",
@@ -282,7 +285,9 @@ def _nano(base: Rival) -> Rival:
     if base.is_ours:
         return _modernbert("nano")
     name = f"{base.label.removesuffix('-base')}-nano"
-    return replace(base, size="nano", label=name, layers=4, width=128, gate=192, heads=2, note=NANO)
+    return replace(
+        base, size="nano", label=name, vocab_size=_NANO_VOCAB, layers=4, width=128, gate=192, heads=2, note=NANO
+    )
 
 
 _RIVALS: dict[tuple[str, str], Rival] = {

@@ -4,9 +4,8 @@ To the left a machine waits for memory, to the right for its multipliers. Bytes 
 inputs and weights and wrote its outputs once a batch; who fuses operators moves fewer, and can pass the slope.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -80,107 +79,129 @@ def lines(study: Study, size: str) -> dict[str, list[Spot]]:
 def draw_roofline(study: Study, size: str) -> "Figure":
     """A figure of its own for one size."""
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
+    from matplotlib.ticker import FuncFormatter
 
-    figure = Figure(figsize=(10, 6.2), layout="constrained")
+    figure = Figure(figsize=(10, 6.4), layout="constrained")
     axes = figure.subplots()
     dots, series = spots(study, size), lines(study, size)
     every = [*dots, *(spot for line in series.values() for spot in line)]
-    low = min(spot.intensity for spot in every) / 1.6
+    knee = _highest(study.rates) / study.rates.bandwidth
+    low = min([knee / 2, *(spot.intensity for spot in every)]) / 1.6  # some of the slope is always seen
     high = max(spot.intensity for spot in every) * 1.8
-    top = max(study.rates.float32, study.rates.bfloat16 or 0.0)
-    axes.set(xscale="log", yscale="log", xlim=(low, high))
-    axes.set_ylim(min(spot.rate for spot in every) / 1e9 / 1.7, top / 1e9 * 1.9)
+    rates = [spot.rate / 1e9 for spot in every] + [_highest(study.rates) / 1e9]
+    axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(min(rates) / 1.8, max(rates) * 1.9))
     _roofs(axes, study.rates, low, high)
     for name, line in series.items():
-        where = [spot.intensity for spot in line], [spot.rate / 1e9 for spot in line]
-        axes.plot(*where, color=colour(name), linewidth=1.4, alpha=0.65, marker=".", markersize=5, zorder=3)
-        if line:
-            for spot in {line[0].label: line[0], line[-1].label: line[-1]}.values():
-                below = (0, -11) if spot is line[0] else (0, -12)
-                axes.annotate(
-                    f"1 × {spot.label}",
-                    (spot.intensity, spot.rate / 1e9),
-                    xytext=below,
-                    textcoords="offset points",
-                    ha="center",
-                    fontsize=7.5,
-                    color=colour(name),
-                )
+        _series(axes, name, line)
+    numbers = {name: i for i, name in enumerate(dict.fromkeys(spot.label for spot in dots), start=1)}
     for spot in dots:
-        axes.plot(
-            spot.intensity,
-            spot.rate / 1e9,
-            marker=marker(spot.backend),
-            color=colour(spot.backend),
-            markersize=8,
-            markeredgecolor="white",
-            markeredgewidth=0.8,
-            zorder=4,
-        )
-    _name_workloads(axes, dots)
-    names = list(dict.fromkeys([spot.backend for spot in dots] + list(series)))
-    handles = [
-        Line2D([], [], marker=marker(name), color=colour(name), linestyle="", markersize=7, label=name)
-        for name in names
-    ]
-    axes.legend(handles=handles, loc="lower right", frameon=False, labelcolor=INK, fontsize=9)
+        _dot(axes, spot, numbers[spot.label])
+    _key(axes, list(dict.fromkeys([spot.backend for spot in dots] + list(series))), numbers)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
     axes.set_xlabel("operations a byte (weights once a batch, every operator's inputs and outputs once)", color=INK)
     axes.set_ylabel("useful GFLOP/s, padding not counted", color=INK)
-    axes.set_title(
-        f"ModernBERT-{size} under the roof of this machine: {study.machine.cpu}, {study.machine.threads} threads",
-        loc="left",
-        color=INK,
-        fontsize=11.5,
-    )
+    machine = f"{study.machine.cpu}, {study.machine.threads} thread{'s' if study.machine.threads > 1 else ''}"
+    axes.set_title(f"ModernBERT-{size} under the roof of {machine}", loc="left", color=INK, fontsize=11.5)
     plain(axes)
     return figure
+
+
+def _highest(rates: Rates) -> float:
+    return max(rates.float32, rates.bfloat16 or 0.0)
 
 
 def _roofs(axes: "Axes", rates: Rates, low: float, high: float) -> None:
     densities = np.geomspace(low, high, 200)
     walls = {"float32": rates.float32} | ({"bfloat16": rates.bfloat16} if rates.bfloat16 else {})
     for name, wall in walls.items():
-        roof = np.minimum(densities * rates.bandwidth, wall) / 1e9
-        axes.plot(densities, roof, color=INK, linewidth=1.6, zorder=2)
-        axes.annotate(
-            f"{name} matrix products, {wall / 1e9:,.0f} GFLOP/s measured",
-            (high, wall / 1e9),
-            xytext=(-4, 4),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8.5,
-            color=INK,
+        axes.plot(densities, np.minimum(densities * rates.bandwidth, wall) / 1e9, color=INK, linewidth=1.6, zorder=2)
+        _say(
+            axes,
+            f"{name} matrix products: {wall / 1e9:,.0f} GFLOP/s measured",
+            (max(low * 1.03, 1.2 * wall / rates.bandwidth), wall / 1e9),
+            (0, 5),
+            ha="left",
         )
-    tallest = np.minimum(densities * rates.bandwidth, max(walls.values())) / 1e9
+    tallest = np.minimum(densities * rates.bandwidth, _highest(rates)) / 1e9
     axes.fill_between(densities, tallest, axes.get_ylim()[1], color=FAINT, alpha=0.25, linewidth=0, zorder=1)
-    knee = min(walls.values()) / rates.bandwidth
-    if low < knee / 2:
-        at = (low * knee) ** 0.5
-        axes.annotate(
-            f"memory, {rates.bandwidth / 1e9:,.0f} GB/s measured",
-            (at, at * rates.bandwidth / 1e9),
-            xytext=(-6, 6),
-            textcoords="offset points",
-            ha="right",
-            fontsize=8.5,
-            color=INK,
-        )
+    memory = f"memory: {rates.bandwidth / 1e9:,.0f} GB/s measured"
+    _say(axes, memory, (low * 1.05, _highest(rates) / 1e9), (0, 5), ha="left")
 
 
-def _name_workloads(axes: "Axes", dots: Iterable[Spot]) -> None:
-    """Once each, above its highest point."""
-    highest: dict[str, Spot] = {}
-    for spot in dots:
-        if spot.label not in highest or spot.rate > highest[spot.label].rate:
-            highest[spot.label] = spot
-    for spot in highest.values():
-        axes.annotate(
-            spot.label,
-            (spot.intensity, spot.rate / 1e9),
-            xytext=(0, 8),
-            textcoords="offset points",
-            ha="center",
-            fontsize=8,
-            color=INK,
-        )
+def _series(axes: "Axes", name: str, line: list[Spot]) -> None:
+    """One document, longer and longer; its ends are named."""
+    densities, rates = [spot.intensity for spot in line], [spot.rate / 1e9 for spot in line]
+    axes.plot(densities, rates, color=colour(name), linewidth=1.4, alpha=0.6, marker=".", markersize=5, zorder=3)
+    for spot in {spot.label: spot for spot in (line[:1] + line[-1:])}.values():
+        _say(axes, f"1 × {spot.label}", (spot.intensity, spot.rate / 1e9), (0, -13), ink=colour(name))
+
+
+def _dot(axes: "Axes", spot: Spot, number: int) -> None:
+    """A workload, by its number in the key."""
+    at = (spot.intensity, spot.rate / 1e9)
+    axes.plot(
+        *at,
+        marker=marker(spot.backend),
+        color=colour(spot.backend),
+        markersize=13,
+        markeredgecolor="white",
+        markeredgewidth=0.9,
+        linestyle="",
+        zorder=4,
+    )
+    low = -1.5 if marker(spot.backend) == "^" else 0
+    axes.annotate(
+        str(number),
+        at,
+        xytext=(0, low),
+        textcoords="offset points",
+        ha="center",
+        va="center_baseline",
+        fontsize=7.5,
+        fontweight="bold",
+        color="white",
+        zorder=5,
+    )
+
+
+def _key(axes: "Axes", names: list[str], numbers: dict[str, int]) -> None:
+    from matplotlib.lines import Line2D
+
+    handles = [
+        Line2D([], [], marker=marker(name), color=colour(name), linestyle="", markersize=8, label=name)
+        for name in names
+    ]
+    handles += [Line2D([], [], linestyle="", label=f"{number}  {name}") for name, number in numbers.items()]
+    if numbers:
+        handles.append(Line2D([], [], color=INK, linewidth=1.2, alpha=0.5, marker=".", label="one document, by length"))
+    axes.figure.legend(
+        handles=handles,
+        loc="outside lower center",
+        ncols=min(6, len(handles)),
+        frameon=False,
+        labelcolor=INK,
+        fontsize=9,
+    )
+
+
+def _say(
+    axes: "Axes",
+    text: str,
+    at: tuple[float, float],
+    offset: tuple[float, float],
+    *,
+    ha: Literal["left", "center", "right"] = "center",
+    ink: str = INK,
+) -> None:
+    axes.annotate(
+        text,
+        at,
+        xytext=offset,
+        textcoords="offset points",
+        ha=ha,
+        fontsize=8.5,
+        color=ink,
+        bbox={"boxstyle": "round,pad=0.15", "facecolor": "white", "edgecolor": "none", "alpha": 0.75},
+        zorder=3.5,
+    )

@@ -19,7 +19,7 @@ LENGTHS = tuple(2**power for power in range(5, 16))
 """32 to 32,768 tokens: four times what the model was trained for, with a rotary base that grows with it."""
 COUNTS = tuple(2**power for power in range(13))
 """1 to 4,096 documents."""
-_FITTED_FROM = {"scaling-length": 512, "scaling-documents": 16}
+_FITTED_FROM = {"scaling-length": 512, "scaling-documents": 4}
 """Below, what a call costs whatever it does weighs more than what it does."""
 
 

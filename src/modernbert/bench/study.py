@@ -31,8 +31,8 @@ from modernbert.core.errors import UserError
 from modernbert.core.log import progress, say
 
 _STOCK = "stock-fp32"
-_MANY, _FEW, _QUICK = 21, 5, 20.0
-"""Rounds of what is quick, until so many seconds are over; and how many are so few that none can be spared."""
+_MANY, _FEW = 21, 5
+"""Rounds of what is quick, and how many are so few that none can be spared."""
 
 
 class Process(Protocol):
@@ -251,8 +251,13 @@ def _time(
             continue
         name = f"{each.name}, {way}"
         turns[name] = partial(_turn, running[each.name], name, way, lengths, planned, device, scratch, answers, failed)
-    rounds = plan.settings.rounds
-    timings = alternate(turns, rounds=max(rounds, _MANY), most_seconds=_QUICK, fewest=rounds)
+    settings = plan.settings
+    timings = alternate(
+        turns,
+        rounds=max(settings.rounds, _MANY),
+        most_seconds=settings.most_seconds / 3,
+        fewest=settings.rounds,
+    )
     measured = []
     for each, way in planned.contenders:
         name = f"{each.name}, {way}"

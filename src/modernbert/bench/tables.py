@@ -131,7 +131,7 @@ def _details(study: Study) -> Iterator[Table]:
         rows = [_detail(cell, one) for cell in cells for one in sorted(cell.timed, key=lambda one: one.timing.median)]
         yield Table(
             title=f"{name}, in detail",
-            note=f"{documents} documents. Spread: slowest less fastest round over the median. Of matmul: useful "
+            note=f"{documents} document{'' if documents == '1' else 's'}. Spread: slowest less fastest round over the median. Of matmul: useful "
             "operations a second, padding not counted, over the machine's matrix rate in that number format just "
             "before. Peak memory in a process of its own: weights and work, without libraries. Difference: largest of "
             "any state from stock's in float32, before timing.",
@@ -184,12 +184,12 @@ def _scaling(study: Study) -> Table:
             )
     return Table(
         title="How cost grows",
-        note="The exponent p of seconds ~ size^p, fitted to documents from 16 and to lengths from 512 tokens; beside it "
+        note="The exponent p of seconds ~ size^p, fitted from 4 documents on, and from lengths of 512 tokens on; beside it "
         "the exponent of the operations needed, which a constant rate would give. Beyond 8,192 tokens the rotary base "
         "grows with the length.",
         head=("model, in", "backend", "sizes", "exponent", "of operations", "tokens/s at the largest", "ended because"),
         rows=tuple(rows),
-        words=3,
+        words=2,
     )
 
 
