@@ -75,9 +75,7 @@ def build(variant: str, folder: Path) -> Path:
     library = folder / file_name(variant)
     if library.exists():
         return library
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
-    if not compiler:
-        raise CompileError("there is no C++ compiler (looked for CXX, g++, clang++)")
+    compiler = find_compiler()
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as draft:
         made = Path(draft) / library.name
@@ -94,3 +92,15 @@ def build(variant: str, folder: Path) -> Path:
             raise CompileError(f"{compiler} did not run: {error}") from None
         made.replace(library)
     return library
+
+
+def find_compiler() -> str:
+    """The C++ compiler's command, which may have options.
+
+    Raises:
+        CompileError: there is none.
+    """
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++") or shutil.which("c++")
+    if not compiler:
+        raise CompileError("there is no C++ compiler (looked for CXX, g++, clang++, c++)")
+    return compiler

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from modernbert.core.log import say, warn_once
-from modernbert.ops.native.build import PACKAGED, VARIANTS, CompileError, build, file_name, machine
+from modernbert.ops.native.build import PACKAGED, VARIANTS, CompileError, build, file_name, find_compiler, machine
 
 SWITCH = "MODERNBERT_NATIVE"
 """Set to 0, this environment variable leaves the kernels out."""
@@ -91,6 +91,7 @@ def _path(variant: str) -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modernbert" / "native"
     cached = folder / file_name(variant)
     if not cached.exists():
+        find_compiler()
         folder.mkdir(parents=True, exist_ok=True)
         import fcntl  # Windows has none
 
