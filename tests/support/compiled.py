@@ -50,10 +50,10 @@ def main(what: str, mode: str, compiler: str, device: str, dtype: str) -> None:
 
 
 def _halves(compiler: str, attention: Backend) -> Callable[[Encoder, Packed], Tensor]:
-    eager = rooms._compiled()
+    eager = rooms._compiled_halves()
     plain = [half._torchdynamo_orig_callable for half in eager]  # type: ignore[attr-defined]
     halves = tuple(torch.compile(half, dynamic=True, fullgraph=True, backend=compiler) for half in plain)
-    rooms._compiled = lambda: halves  # type: ignore[assignment, return-value]
+    rooms._compiled_halves = lambda: halves  # type: ignore[assignment, return-value]
 
     def run(encoder: Encoder, packed: Packed) -> Tensor:
         encoder.compiles = True
@@ -66,8 +66,20 @@ def _halves(compiler: str, attention: Backend) -> Callable[[Encoder, Packed], Te
 
 
 def _whole(compiler: str, attention: Backend) -> Callable[[Encoder, Packed], Tensor]:
+    """Without gradients it is what `compiles` does; with them it is for who asks torch for it."""
     compiled = torch.compile(encode, dynamic=True, fullgraph=True, backend=compiler)
-    return lambda encoder, packed: compiled(encoder, packed, backend=attention)
+    rooms._compiled_whole = lambda: compiled
+
+    def run(encoder: Encoder, packed: Packed) -> Tensor:
+        if encoder.training:
+            return compiled(encoder, packed, backend=attention)
+        encoder.compiles = True
+        try:
+            return encoder(packed, backend=attention)
+        finally:
+            encoder.compiles = False
+
+    return run
 
 
 def _compare(encoder: Encoder, found: Tensor, expected: Tensor) -> None:

@@ -19,7 +19,7 @@ from modernbert.model.config import Kind, ModelConfig
 from modernbert.model.hf_config import from_object
 from modernbert.model.layers import Embeddings, EncoderModules, Layer, LayerModules, layer_norm
 from modernbert.model.prepacked import prepacked
-from modernbert.ops.attention import Backend, attend
+from modernbert.ops.attention import Backend, attend, choose
 from modernbert.ops.geglu import gated
 from modernbert.ops.packed import Packed
 from modernbert.ops.rope import Rope
@@ -51,7 +51,8 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
         "sliding_attention": Window.both(config.window_reach),
     }
     run = _recomputed if _is_on(modules, "gradient_checkpointing") and modules.training else _layer
-    halves = _compiled() if _is_on(modules, "compiles") and packed.num_tokens > 1 else (_heads, _rest)
+    is_in_halves = _is_on(modules, "compiles") and packed.num_tokens > 1 and not torch.compiler.is_compiling()
+    halves = _compiled_halves() if is_in_halves else (_heads, _rest)
     x_TD = encoder.embeddings.drop(encoder.embeddings.norm(encoder.embeddings.tok_embeddings(packed.ids)))
     for layer, kind in zip(encoder.layers, config.layer_kinds, strict=True):
         x_TD = run(layer, x_TD, config, packed, ropes[kind], windows[kind], backend, halves)
@@ -96,9 +97,15 @@ def _rest(layer: LayerModules, x_TD: Tensor, heads_THK: Tensor, config: ModelCon
 
 
 @cache
-def _compiled() -> tuple[Callable[..., Heads], Callable[..., Tensor]]:
+def _compiled_halves() -> tuple[Callable[..., Heads], Callable[..., Tensor]]:
     """The two halves around attention, which know of tokens only: one compilation serves all layers and all layouts."""
     return torch.compile(_heads, dynamic=True), torch.compile(_rest, dynamic=True)
+
+
+@cache
+def _compiled_whole() -> Callable[..., Tensor]:
+    """All of `encode` around a kernel that takes any layout: one graph, which asks Python for little (decision 009)."""
+    return torch.compile(encode, dynamic=True)
 
 
 def _is_on(modules: nn.Module, switch: str) -> bool:
@@ -114,14 +121,22 @@ class Encoder(nn.Module):
         self.gradient_checkpointing = False
         """Whether training keeps only each layer's input and computes the rest twice; the name is transformers'."""
         self.compiles = False
-        """Whether all but attention runs through torch.compile."""
+        """Whether torch.compile takes all but attention; on a GPU, without gradients, everything in one graph."""
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config, is_first=i == 0) for i in range(config.num_hidden_layers))
         self.final_norm = layer_norm(config)
 
     def forward(self, packed: Packed, *, backend: Backend = "auto") -> Float[Tensor, "T D"]:
         """See `encode`."""
-        return encode(self, packed, backend=backend)
+        run = _compiled_whole() if self._is_one_graph(packed, backend) else encode
+        return run(self, packed, backend=backend)
+
+    def _is_one_graph(self, packed: Packed, backend: Backend) -> bool:
+        if not self.compiles or self.training or torch.is_grad_enabled() or torch.compiler.is_compiling():
+            return False
+        dtype = self.final_norm.weight.dtype
+        chosen = choose(packed.device, dtype, self.config.head_dim, packed.has_holes) if backend == "auto" else backend
+        return chosen == "varlen" and packed.num_tokens > 1
 
 
 def _rope(config: ModelConfig, kind: Kind, packed: Packed) -> Rope:
