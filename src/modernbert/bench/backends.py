@@ -76,6 +76,4 @@ def why_not(backend: Backend, rival: Rival, *, device: str, has_bfloat16: bool) 
         return f"compared on a CPU only, and this run is on {device}"
     if backend.dtype == "bfloat16" and not has_bfloat16:
         return "this machine has no bfloat16 arithmetic and would emulate it"
-    if backend.name == "ours-int8" and find_spec("modernbert.model.quantize") is None:
-        return "not built yet"
     return ""

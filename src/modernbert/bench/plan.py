@@ -126,7 +126,7 @@ def make_plan(settings: Settings, rates: Rates, *, device: str, exports: Path) -
             nothing is left to measure.
     """
     budget = parse_bytes(settings.budget)
-    backends = [backend(name) for name in settings.backends]
+    backends = [backend(name) for name in dict.fromkeys(settings.backends)]
     has_bfloat16 = rates.bfloat16 is not None
     cells: list[PlannedCell] = []
     scaling: list[PlannedScaling] = []
@@ -135,7 +135,7 @@ def make_plan(settings: Settings, rates: Rates, *, device: str, exports: Path) -
         reasons = {each.name: why_not(each, one, device=device, has_bfloat16=has_bfloat16) for each in backends}
         able = tuple(each for each in backends if not reasons[each.name])
         _check_budget(settings, budget, one, able)
-        for name in settings.workloads:
+        for name in dict.fromkeys(settings.workloads):
             if name in SCALING:
                 if one.is_ours and (fastest := _for_scaling(able)):
                     scaling.append(_planned_scaling(one, name, fastest, settings))

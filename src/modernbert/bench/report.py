@@ -87,11 +87,11 @@ def as_json(study: Study) -> dict[str, Any]:
     }
 
 
-def markdown(study: Study, made: list[Table], pictures: list[str], *, prefix: str = "") -> str:
-    """As a page; `prefix` goes before the names of pictures."""
+def markdown(study: Study, made: list[Table], pictures: list[str]) -> str:
+    """As a page, the pictures beside it."""
     parts = ["# Efficiency study", "", "*Written by `modernbert bench`; no number here is typed by hand.*", ""]
     parts += [f"{line}\n" for line in _told(study)]
-    parts += [f"![{name.removesuffix('.png')}]({prefix}{name})\n" for name in pictures]
+    parts += [f"![{name.removesuffix('.png')}]({name})\n" for name in pictures]
     parts += [table.markdown() for table in made]
     parts += [f"* {note}" for note in notes(study)]
     return "\n".join(parts).rstrip() + "\n"

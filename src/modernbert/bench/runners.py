@@ -167,6 +167,10 @@ def _our_encoder(rival: Rival, backend: Backend) -> "Encoder":
     with torch.device("meta"):
         encoder = Encoder(rival.config)
     encoder.load_state_dict(weights, assign=True)
+    if backend.dtype == "int8":
+        from modernbert.model.quantize import quantize
+
+        return quantize(encoder.eval())
     return encoder.to(getattr(torch, backend.dtype)).eval()
 
 

@@ -207,10 +207,14 @@ def _check(
     running: Mapping[str, Process], rival: Rival, place: Place, scratch: Path, failed: dict[str, str]
 ) -> dict[str, float]:
     """Each backend's largest difference from stock in float32; who is not equal is put under `failed`."""
-    truth = _states(running, _STOCK, rival, place, scratch)
     stock_error = None
-    if any(one.backend.dtype == "bfloat16" for one in running.values()):
-        stock_error = largest_difference(_states(running, "stock-bf16", rival, place, scratch), truth)
+    try:
+        truth = _states(running, _STOCK, rival, place, scratch)
+        if any(one.backend.dtype == "bfloat16" for one in running.values()):
+            stock_error = largest_difference(_states(running, "stock-bf16", rival, place, scratch), truth)
+    except LostError as lost:
+        failed |= dict.fromkeys(running, f"nothing to compare with, stock failed: {lost}")
+        return {}
     errors: dict[str, float] = {}
     for name, contender in running.items():
         try:

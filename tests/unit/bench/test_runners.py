@@ -45,6 +45,7 @@ def _needs(name):
         ("onnx-fp32", 1e-4),
         ("openvino-fp32", 1e-4),
         ("onnx-int8", 0.5),
+        ("ours-int8", 0.5),
     ],
 )
 def test_every_backend_computes_what_stock_does(name, most):

@@ -122,6 +122,21 @@ def test_a_contender_that_fails_does_not_stop_the_others(tmp_path):
     assert len(cell.measured[0].seconds) >= 2
 
 
+class Alone(Inside):
+    """There is no stock to compare with."""
+
+    def load(self, **settings):
+        if self.backend.runtime == "stock":
+            raise LostError("no room")
+        return super().load(**settings)
+
+
+def test_nothing_is_timed_that_cannot_be_compared(tmp_path):
+    (cell,) = _study(tmp_path, Alone, replace(SETTINGS, workloads=("2x40",))).cells
+    assert [one.failed for one in cell.measured] == ["no room", "nothing to compare with, stock failed: no room"]
+    assert cell.timed == ()
+
+
 @pytest.mark.skipif(os.name == "nt", reason="says it otherwise")
 def test_a_folder_that_cannot_be_written_is_refused_before_hours_of_work(tmp_path):
     (tmp_path / "file").touch()
