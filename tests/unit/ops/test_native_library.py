@@ -112,6 +112,15 @@ def test_a_cache_that_cannot_be_written_is_told(machine, has_variant, tmp_path):
     assert_torch_runs("Not a directory")
 
 
+def test_a_user_without_a_home_folder_is_told(machine, has_variant):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    machine.delenv("XDG_CACHE_HOME")
+    machine.setattr(Path, "home", no_home)
+    assert_torch_runs("Could not determine home directory.")
+
+
 def test_the_switch_leaves_them_out_without_a_word(machine, tmp_path, capfd):
     machine.setenv("MODERNBERT_NATIVE", "0")
     machine.setenv("CXX", compiler(tmp_path, "exit 1"))
@@ -177,6 +186,14 @@ def test_what_the_wheel_has_is_taken_without_a_compiler(machine, tmp_path):
     machine.setenv("XDG_CACHE_HOME", str(tmp_path / "nothing"))
     forget()
     assert library.library().path.parent == tmp_path
+
+
+@needs_native
+def test_what_the_wheel_has_and_does_not_load_is_compiled_here(copying, machine, tmp_path):
+    machine.setenv("CXX", copying)
+    library.PACKAGED.mkdir()
+    (library.PACKAGED / build.file_name(library._variant())).write_text("linked with libraries of next year")
+    assert library.library().path.parent == tmp_path / "cache" / "modernbert" / "native"
 
 
 STARTS = """

@@ -72,8 +72,8 @@ def _found() -> tuple[Library | None, str | None]:
     if variant is None:
         return None, f"they are not written for this processor ({machine()} without {' or '.join(_NEEDED)})"
     try:
-        return Library(_path(variant), variant), None
-    except (CompileError, OSError) as error:
+        return _load(variant), None
+    except (CompileError, OSError, RuntimeError) as error:  # RuntimeError: this user has no home folder
         warn_once("native", f"attention and encoding run in plain PyTorch, which is slower: no CPU kernels, {error}")
         return None, str(error)
 
@@ -84,10 +84,17 @@ def _variant() -> str | None:
     return next(usable, None)
 
 
-def _path(variant: str) -> Path:
+def _load(variant: str) -> Library:
     packaged = PACKAGED / file_name(variant)
     if packaged.exists():
-        return packaged
+        try:
+            return Library(packaged, variant)
+        except OSError:
+            pass  # linked with a newer system's libraries than this one has: compile it here
+    return Library(_compiled(variant), variant)
+
+
+def _compiled(variant: str) -> Path:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "modernbert" / "native"
     cached = folder / file_name(variant)
     if not cached.exists():
