@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from modernbert.model.encoder import Encoder, encode
     from modernbert.model.heads import MaskedLM, QuestionAnswerer, SequenceClassifier, TokenClassifier
     from modernbert.model.hf import accelerate, restore
+    from modernbert.model.quantize import dequantize, quantize
     from modernbert.model.store import fresh, load, save
     from modernbert.ops.packed import Packed
     from modernbert.retrieval.embedder import Embedder
@@ -31,6 +32,8 @@ _HOME = {
     "TokenClassifier": "model.heads",
     "accelerate": "model.hf",
     "restore": "model.hf",
+    "dequantize": "model.quantize",
+    "quantize": "model.quantize",
     "fresh": "model.store",
     "load": "model.store",
     "save": "model.store",
@@ -45,7 +48,7 @@ __all__ = [  # noqa: RUF022 (in the order a reader meets them)
     "load", "save", "fresh", "encode", "Packed", "ModelConfig", "SIZES",
     "Encoder", "MaskedLM", "SequenceClassifier", "TokenClassifier", "QuestionAnswerer",
     "Tokenizer", "train_tokenizer", "Embedder", "MaskFiller",
-    "accelerate", "restore",
+    "accelerate", "restore", "quantize", "dequantize",
 ]  # fmt: skip
 
 

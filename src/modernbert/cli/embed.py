@@ -22,6 +22,8 @@ class Embed:
     """Absent: what the checkpoint's config says."""
     normalize: bool = False
     """Scale every vector to length 1."""
+    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32. int8: see model check-int8."""
     too_long: Literal["truncate", "refuse"] = "truncate"
     """What happens to a text longer than the model's limit: its end is left out and counted, or nothing is embedded."""
 
@@ -38,7 +40,7 @@ class Embed:
         from modernbert.core.files import write_atomically
         from modernbert.retrieval.embedder import Embedder
 
-        embedder = Embedder.from_pretrained(self.model, pooling=self.pooling, too_long=self.too_long)
+        embedder = Embedder.from_pretrained(self.model, pooling=self.pooling, too_long=self.too_long, dtype=self.dtype)
         texts = list(read_texts(self.files))
         vectors = embedder.encode(texts, normalize_embeddings=self.normalize, show_progress_bar=len(texts) > 200)
         if self.out is not None and self.out.suffix == ".npy":

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -19,6 +20,8 @@ class FillMask:
     """Texts, one a line, or .jsonl with a "text" each."""
     top_k: int = 5
     """Candidates for each [MASK]."""
+    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32. int8: see model check-int8."""
     json: bool = False
     """Print one JSON object a text."""
 
@@ -30,7 +33,7 @@ class FillMask:
 
         if self.texts and self.file:
             raise UserError(f"found texts and --file {self.file}, expected one of the two: drop one")
-        filler = MaskFiller.from_pretrained(self.model)
+        filler = MaskFiller.from_pretrained(self.model, dtype=self.dtype)
         texts = list(self.texts) or list(read_texts([self.file] if self.file else []))
         for text, masks in zip(texts, filler.fill(texts, top_k=self.top_k), strict=True):
             if self.json:

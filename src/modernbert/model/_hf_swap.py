@@ -50,6 +50,7 @@ def swap_back(module: nn.Module) -> None:
     """Undo `swap`."""
     if is_fast(type(module)):
         module.__class__ = vars(type(module))["stock_class_of_accelerated"]
+        vars(module).pop("quantized", None)
 
 
 @cache

@@ -122,6 +122,8 @@ class Encoder(nn.Module):
         """Whether training keeps only each layer's input and computes the rest twice; the name is transformers'."""
         self.compiles = False
         """Whether torch.compile takes all but attention; on a GPU, without gradients, everything in one graph."""
+        self.quantized = False
+        """Whether the CPU kernels keep the layers' matrices in int8; `quantize` looks whether they can."""
         self.embeddings = Embeddings(config)
         self.layers = nn.ModuleList(Layer(config, is_first=i == 0) for i in range(config.num_hidden_layers))
         self.final_norm = layer_norm(config)

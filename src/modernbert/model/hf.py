@@ -49,9 +49,9 @@ def accelerate(model: Anything | None = None) -> Anything | None:
     if model is None:
         patch_classes()
         return None
-    outer = _modules_of(model, "accelerate")
+    outer = modules_of(model, "accelerate")
     _refuse_compiled(outer)
-    encoders = _inside(outer, ENCODER)
+    encoders = stock_encoders(outer)
     if not encoders:
         raise UnsupportedError(
             f"accelerate: found {_describe(outer)}, {_TAKEN}: this package runs no other architecture"
@@ -77,7 +77,7 @@ def restore(model: Anything | None = None) -> Anything | None:
     if model is None:
         unpatch_classes()
         return None
-    modules = list(_modules_of(model, "restore").modules())
+    modules = list(modules_of(model, "restore").modules())
     for module in modules:
         if not is_fast(type(module)) and any(map(is_fast, type(module).__mro__)):
             raise UnsupportedError(
@@ -89,12 +89,21 @@ def restore(model: Anything | None = None) -> Anything | None:
     return model
 
 
-def _modules_of(model: object, verb: str) -> nn.Module:
-    """The module itself, or the one that a pipeline or a Trainer holds."""
+def modules_of(model: object, verb: str) -> nn.Module:
+    """The module itself, or the one that a pipeline or a Trainer holds.
+
+    Raises:
+        UnsupportedError: it is nothing of this.
+    """
     for found in (model, getattr(model, "model", None)):
         if isinstance(found, nn.Module):
             return found
     raise UnsupportedError(f"{verb}: found {type(model).__name__}, {_TAKEN}")
+
+
+def stock_encoders(outer: nn.Module) -> list[nn.Module]:
+    """Every `ModernBertModel` of transformers inside, accelerated or not."""
+    return _inside(outer, ENCODER)
 
 
 def _inside(outer: nn.Module, name: str) -> list[nn.Module]:

@@ -11,12 +11,13 @@ Shapes:  T tokens   N rows of a weight   K its columns   D width   F gate width
 import ctypes
 from threading import Lock
 from typing import Literal, cast
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary
 
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from modernbert.core.log import warn_once
 from modernbert.model.config import Kind, ModelConfig
 from modernbert.model.layers import EncoderModules, LayerModules
 from modernbert.model.precision import best_precision
@@ -29,29 +30,42 @@ from modernbert.ops.rope import angles
 Numbers = Literal["float32", "bfloat16", "int8"]
 _NUMBERS: tuple[Numbers, ...] = ("float32", "bfloat16", "int8")
 """As modernbert.h counts them."""
+_TAKEN = (torch.float32, torch.bfloat16, torch.float16)
+"""What weights come in."""
 
 _made: "WeakKeyDictionary[nn.Module, Prepacked]" = WeakKeyDictionary()
-_in_whole_numbers: "WeakSet[nn.Module]" = WeakSet()
 _lock = Lock()
+
+_OTHER_SIZES = "a layer has another size than the config says"
 
 
 def prepacked(modules: nn.Module, encoder: EncoderModules, config: ModelConfig, packed: Packed) -> "Prepacked | None":
     """The encoder ready for the kernels, or nothing where PyTorch has to run it; `why_not` says why."""
-    if why_not(encoder, config, packed):
-        return None
+    if reason := why_not(encoder, config, packed):
+        return _left_to_torch(encoder, reason)
     kernels = library()
     assert kernels is not None, "why_not looked"
     with _lock:
-        ready, numbers = _made.get(modules), _numbers(modules, encoder)
+        ready, numbers = _made.get(modules), _numbers(encoder)
         if ready is None or (ready.numbers, ready.config) != (numbers, config) or not ready.is_current(encoder):
             if not _has_sizes_of(config, encoder):  # a layer was pruned, say, which PyTorch does not mind
-                return None
+                return _left_to_torch(encoder, _OTHER_SIZES)
             ready = _made[modules] = Prepacked(encoder, config, kernels, numbers)
     return ready
 
 
-def _numbers(modules: nn.Module, encoder: EncoderModules) -> Numbers:
-    if modules in _in_whole_numbers:
+def _left_to_torch(encoder: EncoderModules, reason: str) -> None:
+    """PyTorch knows no int8 here: whoever asked for it is told, once a reason, that a call did without."""
+    if _is_quantized(encoder) and not torch.compiler.is_compiling():
+        warn_once(f"int8 {reason}", f"int8: a call computes in the weights' own precision, because {reason}")
+
+
+def _is_quantized(encoder: EncoderModules) -> bool:
+    return encoder.__dict__.get("quantized") is True  # a stock module may lack it
+
+
+def _numbers(encoder: EncoderModules) -> Numbers:
+    if _is_quantized(encoder):
         return "int8"
     is_half = encoder.embeddings.tok_embeddings.weight.dtype == torch.bfloat16
     return "bfloat16" if is_half and best_precision().dtype == torch.bfloat16 else "float32"
@@ -70,6 +84,15 @@ def why_not(encoder: EncoderModules, config: ModelConfig, packed: Packed) -> str
     return _shape_problem(config) or _module_problem(encoder, config)
 
 
+def why_never(encoder: EncoderModules, config: ModelConfig) -> str | None:
+    """The same for any batch on the CPU, without what passes: gradients, hooks, dropout, autocast."""
+    if problem := no_library():
+        return problem
+    if problem := _shape_problem(config) or _module_problem(encoder, config, lasting=True):
+        return problem
+    return None if _has_sizes_of(config, encoder) else _OTHER_SIZES
+
+
 def _shape_problem(config: ModelConfig) -> str | None:
     kernels = library()
     assert kernels is not None, "why_not looked"
@@ -82,23 +105,23 @@ def _shape_problem(config: ModelConfig) -> str | None:
     return None
 
 
-def _module_problem(encoder: EncoderModules, config: ModelConfig) -> str | None:
+def _module_problem(encoder: EncoderModules, config: ModelConfig, *, lasting: bool = False) -> str | None:
     """Runs at every call, so it reads modules' dictionaries: asking a module for an attribute takes a microsecond."""
     dtype = encoder.embeddings.tok_embeddings.weight.dtype
-    if dtype != torch.float32 and (dtype not in (torch.bfloat16, torch.float16) or best_precision().dtype == dtype):
+    if dtype not in _TAKEN:
+        return f"weights are {str(dtype).removeprefix('torch.')}, and the kernels take float32, bfloat16 or float16"
+    if dtype == best_precision().dtype != torch.float32 and not lasting and not _is_quantized(encoder):
         return f"PyTorch is the faster one in {str(dtype).removeprefix('torch.')} here"
-    if torch.is_autocast_enabled("cpu") and best_precision().dtype != torch.float32:
-        return "autocast is on"
-    if nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks:
-        return "every module has a hook"
-    needs_grad = torch.is_grad_enabled()
+    if not lasting and (passing := _passing_problem(encoder, config)):
+        return passing
+    needs_grad = torch.is_grad_enabled() and not lasting
     for module in _leaves(encoder):
         inside = module.__dict__
-        if inside["_forward_hooks"] or inside["_forward_pre_hooks"] or "forward" in inside:
+        if not lasting and (inside["_forward_hooks"] or inside["_forward_pre_hooks"] or "forward" in inside):
             return f"a {type(module).__name__} has a hook"
         kind = type(module)
         if kind is nn.Dropout:
-            if inside["training"] and inside["p"]:
+            if inside["training"] and inside["p"] and not lasting:
                 return "dropout is on"
         elif kind is nn.Linear or kind is nn.LayerNorm or kind is nn.Embedding:
             weight = inside["_parameters"].get("weight")
@@ -110,6 +133,14 @@ def _module_problem(encoder: EncoderModules, config: ModelConfig) -> str | None:
                 return "gradients are on"
         elif kind is not nn.Identity:
             return f"a {kind.__name__} is not a plain layer"
+    return None
+
+
+def _passing_problem(encoder: EncoderModules, config: ModelConfig) -> str | None:
+    if torch.is_autocast_enabled("cpu") and best_precision().dtype != torch.float32:
+        return "autocast is on"
+    if nn.modules.module._global_forward_hooks or nn.modules.module._global_forward_pre_hooks:
+        return "every module has a hook"
     if config.attention_dropout and any(layer.training for layer in encoder.layers):
         return "attention dropout is on"
     return None

@@ -12,7 +12,7 @@ from typing import Literal, TypeVar, cast, overload
 import torch
 from torch import Tensor, nn
 
-from modernbert.core.errors import CheckpointError
+from modernbert.core.errors import CheckpointError, UserError
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
 from modernbert.model.config import SIZES, ModelConfig
@@ -23,8 +23,10 @@ from modernbert.model.hf_config import from_file, to_mapping
 from modernbert.model.hub import folder_of
 from modernbert.model.init import draw, initialize
 from modernbert.model.precision import best_precision
+from modernbert.model.quantize import quantize
 
 Kind = TypeVar("Kind", Encoder, MaskedLM, nn.Module)
+Dtype = torch.dtype | Literal["auto", "float32", "bfloat16", "int8"]
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +35,7 @@ def load(
     source: str | Path,
     kind: None = None,
     *,
-    dtype: torch.dtype | Literal["auto"] = "auto",
+    dtype: Dtype = "auto",
     device: str = "cpu",
     seed: int = 0,
 ) -> Model: ...
@@ -42,7 +44,7 @@ def load(
     source: str | Path,
     kind: type[Kind],
     *,
-    dtype: torch.dtype | Literal["auto"] = "auto",
+    dtype: Dtype = "auto",
     device: str = "cpu",
     seed: int = 0,
 ) -> Kind: ...
@@ -50,7 +52,7 @@ def load(
     source: str | Path,
     kind: type[nn.Module] | None = None,
     *,
-    dtype: torch.dtype | Literal["auto"] = "auto",
+    dtype: Dtype = "auto",
     device: str = "cpu",
     seed: int = 0,
 ) -> nn.Module:
@@ -61,16 +63,23 @@ def load(
         kind: what to make of it. By default what the folder says it is (a size: `MaskedLM`). Another kind takes the
             encoder and every part of the head that fits by name; what it leaves out or draws anew is said.
         dtype: "auto" is bfloat16 where the hardware multiplies it, else float32 (`modernbert doctor` says why).
-            Train in float32.
+            Train in float32. "int8" is float32 with the layers' matrices in 8 bits, see `quantize`; CPUs only.
         seed: for weights that are drawn.
 
     Raises:
         CheckpointError: files missing or damaged, or tensors that do not fit: too many, too few, or of another shape.
+        UnsupportedError: int8 is asked for, and the CPU kernels cannot run this model.
     """
     precision = best_precision(device)
-    wanted_dtype = precision.dtype if dtype == "auto" else dtype
     if dtype == "auto":
         _log.info("%s: %s, because %s", source, precision.name, precision.reason)
+    model = _load(source, kind, precision.dtype if dtype == "auto" else _numbers(dtype), device=device, seed=seed)
+    return quantize(model) if dtype == "int8" else model
+
+
+def _load(
+    source: str | Path, kind: type[nn.Module] | None, wanted_dtype: torch.dtype, *, device: str, seed: int
+) -> nn.Module:
     if str(source) in SIZES:
         model = fresh(SIZES[str(source)], cast(type[MaskedLM], kind or MaskedLM), seed=seed)
         return model.to(device=device, dtype=wanted_dtype).eval()
@@ -122,6 +131,15 @@ def save(model: Model, folder: str | Path) -> None:
 def encoder_of(model: Model) -> Encoder:
     """The encoder inside a task model, or the encoder itself."""
     return model if isinstance(model, Encoder) else model.model
+
+
+def _numbers(dtype: torch.dtype | str) -> torch.dtype:
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    named = {"float32": torch.float32, "bfloat16": torch.bfloat16, "int8": torch.float32}
+    if dtype not in named:
+        raise UserError(f"dtype: found {dtype!r}, expected auto, {', '.join(named)}, or a dtype of torch")
+    return named[dtype]
 
 
 def _read(folder: Path) -> dict[str, Tensor]:

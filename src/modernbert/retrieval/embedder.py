@@ -5,10 +5,9 @@ Shapes:  N texts   D width
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -16,7 +15,7 @@ from modernbert.infer.engine import Engine, Room, TooLong, longest_text
 from modernbert.model.encoder import Encoder
 from modernbert.model.hub import folder_of
 from modernbert.model.pool import Pooling, pool
-from modernbert.model.store import load
+from modernbert.model.store import Dtype, load
 from modernbert.ops.packed import Packed
 from modernbert.text.tokenizer import Tokenizer
 
@@ -38,7 +37,7 @@ class Embedder:
         *,
         pooling: Pooling | None = None,
         too_long: TooLong = "truncate",
-        dtype: torch.dtype | Literal["auto"] = "auto",
+        dtype: Dtype = "auto",
         device: str = "cpu",
     ) -> Self:
         """From a folder or Hub id; any task's checkpoint gives its encoder. `pooling` absent: what its config says."""

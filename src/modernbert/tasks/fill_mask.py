@@ -3,15 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
-
-import torch
+from typing import Self
 
 from modernbert.core.errors import UserError
 from modernbert.infer.engine import Engine, Room, TooLong, longest_text
 from modernbert.model.heads import MaskedLM
 from modernbert.model.hub import folder_of
-from modernbert.model.store import load
+from modernbert.model.store import Dtype, load
 from modernbert.ops.packed import Packed
 from modernbert.text.tokenizer import Tokenizer
 
@@ -42,7 +40,7 @@ class MaskFiller:
         source: str | Path,
         *,
         too_long: TooLong = "refuse",
-        dtype: torch.dtype | Literal["auto"] = "auto",
+        dtype: Dtype = "auto",
         device: str = "cpu",
     ) -> Self:
         """From a folder or Hub id of a masked language model.
