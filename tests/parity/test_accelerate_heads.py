@@ -7,6 +7,7 @@ import torch
 from transformers import DataCollatorWithFlattening
 
 from modernbert import accelerate, restore
+from modernbert.core import log
 from support.close import assert_exact, assert_fp32, assert_half, error
 from support.stock import LENGTHS, batch, counted_encodes, stock_model, without_stock_layers
 from support.tiny import random_documents
@@ -138,6 +139,21 @@ def test_documents_packed_into_one_row_are_kept_apart(architecture, options):
     assert error(mixed, torch.cat(alone)) > 0.01, "stock was repaired: take the sentence about it out of the docs"
 
 
+def test_that_packed_documents_are_kept_apart_is_said_once(monkeypatch, capfd):
+    monkeypatch.setattr(log, "_warned", set())
+    model, _ = stock_model("ModernBertModel")
+    given = _packed([[5, 6, 7], [8, 9]], return_flash_attn_kwargs=True)
+    accelerate(model)
+    with torch.no_grad():
+        model.config._attn_implementation = "flash_attention_2"  # which keeps them apart, too
+        model(**given)
+        assert capfd.readouterr().err == ""
+        model.config._attn_implementation = "sdpa"
+        model(**given)
+        model(**given)
+    assert capfd.readouterr().err.count("documents packed into one row are kept apart") == 1
+
+
 def test_packed_rows_of_several_lengths_with_padding_are_kept_apart():
     model, truth = stock_model("ModernBertModel")
     one, two, three = ([max(3, token) for token in document] for document in random_documents((30, 66, 50)))
@@ -164,6 +180,19 @@ def test_left_padded_rows_are_classified_by_their_first_token():
     assert_fp32(by_stock.logits, expected)
     assert len(by_stock.hidden_states) == 5
     assert error(wrong, expected) > 0.1, "stock was repaired: take the sentence about it out of the docs"
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_only_an_answer_that_differs_is_told(pooling, monkeypatch, capfd):
+    monkeypatch.setattr(log, "_warned", set())
+    model, _ = stock_model("ModernBertForSequenceClassification", labels=LABELS, classifier_pooling=pooling)
+    accelerate(model)
+    with torch.no_grad():
+        model(**batch("right"))
+        assert capfd.readouterr().err == ""
+        model(**batch("left"))
+        model(**batch("left"))
+    assert capfd.readouterr().err.count("left-padded rows are classified by their first token") == (pooling == "cls")
 
 
 @pytest.mark.parametrize("pooling", ["cls", "mean"])

@@ -160,7 +160,7 @@ def _with_first_in_front(outputs: object, mask: Tensor) -> object:
     first_B = mask.to(hidden_BLD.device).ne(0).to(torch.int8).argmax(1)
     front_B1D = hidden_BLD[torch.arange(len(first_B), device=first_B.device), first_B].unsqueeze(1)
     moved_BLD = torch.cat((front_B1D, hidden_BLD[:, 1:]), dim=1)
-    if isinstance(outputs, tuple):
+    if isinstance(outputs, tuple):  # transformers 5.0 hands a head's return_dict on
         return (moved_BLD, *outputs[1:])
     outputs.last_hidden_state = moved_BLD  # type: ignore[attr-defined]
     return outputs
