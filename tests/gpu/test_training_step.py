@@ -50,7 +50,7 @@ def test_bfloat16_steps_are_near(devices):
     assert losses == pytest.approx(truth, rel=1e-2)
 
 
-def test_the_fused_feed_forward_trains_alike():
+def test_compiled_layers_train_alike():
     losses, _ = _losses("cuda", Devices(precision="bfloat16", compile=True), StableAdamW())
     truth, _ = _losses("cuda", Devices(precision="bfloat16"), StableAdamW())
     assert losses == pytest.approx(truth, rel=1e-2)

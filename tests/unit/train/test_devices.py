@@ -1,4 +1,4 @@
-"""How the computation is done changes nothing but rounding: recomputing layers, bfloat16, the fused feed-forward."""
+"""How the computation is done changes nothing but rounding: recomputing layers, bfloat16, compiled halves of layers."""
 
 import copy
 from pathlib import Path
@@ -68,7 +68,7 @@ def test_bfloat16_is_near_and_keeps_weights_in_float32(batch):
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_the_fused_feed_forward_is_the_plain_one_within_rounding(batch, unchecked):
+def test_compiled_layers_are_the_plain_ones_within_rounding(batch, unchecked):
     plain, fused = (
         _step(batch, PLAIN, dropout=0.0),
         _step(batch, Devices(precision="float32", compile=True), dropout=0.0),
