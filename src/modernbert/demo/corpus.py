@@ -33,6 +33,9 @@ FEWEST_FILES = 100
 FEWEST_LINES, MOST_LINES = 5, 40
 """Functions that are worth showing and fit on a screen."""
 
+FEWEST_WORDS = 8
+"""Docstrings that say more than the name."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Document:
@@ -152,6 +155,18 @@ def functions(documents: Iterable[Document]) -> list[Function]:
                 num_lines = source.count("\n") + 1
                 if FEWEST_LINES <= num_lines <= MOST_LINES and ast.get_docstring(node, clean=False):
                     found.append(Function(name=name, source=dedent(source)))
+    return found
+
+
+def docstrings(documents: Iterable[Document]) -> list[str]:
+    """Collect what Python files say of their modules, classes and functions, in order, from `FEWEST_WORDS` words on."""
+    found = []
+    for document in documents:
+        for node in ast.walk(_parse(document.text)) if document.name.endswith(".py") else ():
+            if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+                text = ast.get_docstring(node) or ""
+                if len(text.split()) >= FEWEST_WORDS and find_surrogate(text) is None:
+                    found.append(text)
     return found
 
 

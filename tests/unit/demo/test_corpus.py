@@ -8,7 +8,7 @@ import pytest
 
 from modernbert.core.errors import UserError
 from modernbert.demo import corpus
-from modernbert.demo.corpus import Document, from_path, functions, hold_out, standard_library
+from modernbert.demo.corpus import Document, docstrings, from_path, functions, hold_out, standard_library
 
 
 def write(folder, files):
@@ -253,3 +253,27 @@ def test_documents_which_are_not_python_are_passed_over():
 def test_this_pythons_own_library_has_functions_to_show():
     documents = [document for document in standard_library() if document.name.startswith("json/")]
     assert "json.decoder.JSONDecoder.raw_decode" in {function.name for function in functions(documents)}
+
+
+def test_docstrings_are_those_that_say_something():
+    source = '''"""A module with a docstring of just enough words."""
+
+class One:
+    """Seven words are not enough for it."""
+
+    async def two(self):
+        """A method's docstring,
+        whose second line is indented like the code."""
+
+def three():
+    """Half of a surrogate pair \\udc80 in it is not text."""
+'''
+    documents = [
+        Document(name="m.py", text=source),
+        Document(name="m.txt", text=source),
+        Document(name="n.py", text="("),
+    ]
+    assert docstrings(documents) == [
+        "A module with a docstring of just enough words.",
+        "A method's docstring,\nwhose second line is indented like the code.",
+    ]
