@@ -1,6 +1,6 @@
 // Attention over packed documents, whole ones or a window: tiles of scores that never leave the first-level cache, softmax
-// on the way (Milakov and Gimelshein, arXiv 1805.02867). Keys lie in blocks of PANEL keys, values row by row; where numbers are
-// multiplied STEP at a time, keys hold STEP neighbours of a head side by side, and values STEP tokens.
+// on the way (Milakov and Gimelshein, arXiv 1805.02867). Keys lie in blocks of PANEL keys, values in panels of PANEL columns;
+// where numbers are multiplied STEP at a time, keys hold STEP neighbours of a head side by side, and values STEP tokens.
 #pragma once
 #include <cmath>
 #include <limits>
@@ -15,15 +15,14 @@ constexpr int KEYS = 256;          // of one step; their blocks and values (128 
 
 template <class Number>
 struct Heads {
-    const typename Number::Row* q;  // [T, stride], head h at h * size
-    long stride;
+    const typename Number::Row* q;  // a token's are `stride` numbers behind the one's before, a head's `apart`
+    long stride, apart;
     const typename Number::Weight* k;  // [H, blocks, size / STEP, PANEL, STEP]
-    const typename Number::Weight* v;  // [H, blocks * PANEL / STEP, size, STEP]
+    const typename Number::Weight* v;  // [H, size / PANEL, blocks * PANEL / STEP, PANEL, STEP]
     float* out;                        // [T, out_stride], head h at h * size
     long out_stride;
     long tokens, heads, size;
     long blocks() const { return (tokens + PANEL - 1) / PANEL; }
-    long numbers() const { return heads * blocks() * PANEL * size; }  // of keys, and of values
 };
 
 // Which keys a query sees: so many tokens before and behind it, ends included.
@@ -79,9 +78,9 @@ struct Attention {
                 const long from = std::max(begin, query - window.left);
                 const long to = std::min(stop, query + height + window.right);
                 if (from >= to) return;
-                const Row* q = heads.q + query * heads.stride + head * SIZE;
+                const Row* q = heads.q + query * heads.stride + head * heads.apart;
                 with_rows(height, [&](auto m) {
-                    step<decltype(m)::value>(q, heads.stride, k, v, offset, query, from, to, window, scale * 1.44269504089f);
+                    step<decltype(m)::value>(q, heads.stride, k, v, heads.blocks() * PANEL, offset, query, from, to, window, scale * 1.44269504089f);
                 });
             });
         }
@@ -95,7 +94,7 @@ struct Attention {
   private:
     // Queries query .. query + M - 1 against keys from .. to - 1.
     template <int M>
-    INLINE void step(const Row* q, long stride, const typename Number::Weight* k, const typename Number::Weight* v, long offset,
+    INLINE void step(const Row* q, long stride, const typename Number::Weight* k, const typename Number::Weight* v, long places, long offset,
                      long query, long from, long to, Window window, float scale) {
         const long first_block = from / PANEL, last_block = (to - 1) / PANEL + 1, base = first_block * PANEL;
         for (long block = first_block; block < last_block; block++) {
@@ -124,7 +123,7 @@ struct Attention {
             for (int r = 0; r < M; r++)
 #pragma GCC unroll 4
                 for (int i = 0; i < NV; i++) acc[r][i] = load(&sums[offset + r][d + i * W]);
-            tile<Number, M>(share + (start - base), WIDTH, v + start * SIZE + d * STEP, SIZE, depth, acc);
+            tile<Number, M>(share + (start - base), WIDTH, v + d * places + start * PANEL, PANEL, depth, acc);
 #pragma GCC unroll 12
             for (int r = 0; r < M; r++)
 #pragma GCC unroll 4

@@ -51,15 +51,15 @@ INLINE long key_place(long token, long head, long d, long blocks, long size) {
 }
 template <int STEP>
 INLINE long value_place(long token, long head, long d, long blocks, long size) {
-    return (head * blocks * PANEL + token / STEP * STEP) * size + d * STEP + token % STEP;
+    return (head * size + d / PANEL * PANEL) * blocks * PANEL + (token / STEP * PANEL + d % PANEL) * STEP + token % STEP;
 }
 
-// Tokens behind the last one are multiplied by shares of 0: they must be numbers.
-template <class Weight>
-void clear_tail(Weight* v, long tokens, long heads, long blocks, long size, long step) {
-    const long last = tokens / step * step;
-    for (long head = 0; head < heads && last < tokens; head++)
-        std::memset(v + (head * blocks * PANEL + last) * size, 0, sizeof(Weight) * step * size);
+// A token behind the last one may be multiplied by a share of 0: it must be a number.
+template <int STEP, class Weight>
+void clear_tail(Weight* v, long tokens, long heads, long blocks, long size) {
+    for (long token = tokens; token % STEP; token++)
+        for (long head = 0; head < heads; head++)
+            for (long d = 0; d < size; d++) v[value_place<STEP>(token, head, d, blocks, size)] = 0;
 }
 
 INLINE void put(float* to, V x) { store(to, x); }
@@ -101,14 +101,14 @@ class Forward {
         const float* cos = layer.is_global ? model_.global_cos : model_.local_cos;
         const float* sin = layer.is_global ? model_.global_sin : model_.local_sin;
         Part *q = parts_, *k = q + tokens_ * width, *v = k + model_.heads * blocks_ * PANEL * size_;
-        clear_tail(v, tokens_, model_.heads, blocks_, size_, Score::STEP);
+        clear_tail<Score::STEP>(v, tokens_, model_.heads, blocks_, size_);
         multiply(pool_, threads_, layer.attn_norm ? normed(layer.attn_norm) : ready(x_, width), tokens_, width, panels_of(layer.wqkv),
                  3 * panels, [&](long row, long panel, auto& acc) {
                      if (panel < panels) rotate_queries(row, panel, acc, cos, sin, q);
                      else if (panel < 2 * panels) rotate_keys(row, panel - panels, acc, cos, sin, k);
                      else keep_values(row, panel - 2 * panels, acc, v);
                  });
-        const Heads<Score> heads{q, width, k, v, narrow_, width, tokens_, model_.heads, size_};
+        const Heads<Score> heads{q, size_, tokens_ * size_, k, v, narrow_, width, tokens_, model_.heads, size_};
         with_size(size_, [&](auto size) {
             attend<Score, decltype(size)::value>(pool_, heads, items_, layer.is_global ? Window::all() : Window::both(model_.reach));
         });
@@ -190,7 +190,7 @@ class Forward {
         rotate(row, pair, acc, cos, sin);
 #pragma GCC unroll 12
         for (int r = 0; r < M; r++) {
-            Part* to = q + (row + r) * model_.width + head_of(panel) * size_ + pair;
+            Part* to = q + (head_of(panel) * tokens_ + row + r) * size_ + pair;
 #pragma GCC unroll 2
             for (int i = 0; i < NV / 2; i++) {
                 put(to + i * W, acc[r][i]);
@@ -267,10 +267,11 @@ int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_
                 for (long t = block * PANEL; t < std::min(tokens, (block + 1) * PANEL); t++) {
                     float* key = keys + key_place<1>(t, head, 0, blocks, size);
                     for (long d = 0; d < size; d++) key[d * PANEL] = k[t * stride + head * size + d];
-                    std::memcpy(values + value_place<1>(t, head, 0, blocks, size), v + t * stride + head * size, size * sizeof(float));
+                    for (long d = 0; d < size; d += PANEL)
+                        std::memcpy(values + value_place<1>(t, head, d, blocks, size), v + t * stride + head * size + d, PANEL * 4);
                 }
         });
-        const Heads<Exact> all_heads{q, stride, keys, values, out, heads * size, tokens, heads, size};
+        const Heads<Exact> all_heads{q, stride, size, keys, values, out, heads * size, tokens, heads, size};
         with_size(size, [&](auto known) {
             attend<Exact, decltype(known)::value>(*pool, all_heads, items_of(offsets, documents), {left, right});
         });
