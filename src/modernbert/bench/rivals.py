@@ -132,7 +132,6 @@ def build(rival: Rival) -> "nn.Module":
     Raises:
         MissingExtraError: transformers is not installed.
     """
-    import torch
 
     transformers = require("transformers", extra="bench")
     if rival.is_ours:
@@ -150,12 +149,28 @@ def build(rival: Rival) -> "nn.Module":
         }
     config = getattr(transformers, f"{rival.family}Config")(**settings)
     kind = getattr(transformers, f"{rival.family}Model")
-    torch.manual_seed(0)
     attention = {"attn_implementation": "sdpa"} if kind._supports_sdpa else {}
-    model = kind._from_config(config, **attention).eval()
+    with require("transformers.initialization", extra="bench").no_init_weights():
+        model = kind._from_config(config, **attention).eval()
     if getattr(model, "pooler", None) is not None:
         model.pooler = None  # its output is not looked at
+    _draw(model)
     return model
+
+
+def _draw(model: "nn.Module") -> None:
+    """Matrices N(0, 0.02), which is not quite what each model starts from, and 20 times faster drawn."""
+    import torch
+
+    draw = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.device.type == "meta":
+                continue  # a model without numbers is built to be counted
+            if parameter.ndim > 1:
+                parameter.normal_(0.0, 0.02, generator=draw)
+            else:
+                parameter.fill_(0.0 if name.endswith("bias") else 1.0)
 
 
 def pad_id(rival: Rival) -> int:

@@ -84,6 +84,8 @@ class Place:
     machine: Machine
     rates: Rates
     start: Start = Contender
+    tell: Callable[[str], None] = lambda _: None
+    """What is being done now, for who watches."""
 
     @property
     def exports(self) -> Path:
@@ -101,12 +103,11 @@ def run_study(plan: Plan, place: Place) -> Study:
     cells, scaling = [], []
     with progress("now") as bar:
         task = bar.add_task("measuring", total=len(plan.cells) + len(plan.scaling))
+        place = replace(place, tell=lambda doing: bar.update(task, now=doing))
         for planned in plan.cells:
-            bar.update(task, now=planned.key)
             cells.append(_kept_or_measured(planned, plan, place))
             bar.update(task, advance=1)
         for growing in plan.scaling:
-            bar.update(task, now=growing.key)
             path = place.out / "cells" / f"{growing.key}.json"
             made_of = _made_of(plan, place) | {
                 "backends": [each.name for each in growing.backends],
@@ -170,7 +171,7 @@ def _measure(planned: PlannedCell, plan: Plan, place: Place) -> Cell:
             except LostError as lost:
                 failed[each.name] = str(lost)
         errors = _check(running, planned.rival, place, Path(scratch), failed)
-        measured = _time(planned, plan, place.machine.device, running, lengths, Path(scratch), failed)
+        measured = _time(planned, plan, place, running, lengths, Path(scratch), failed)
     batches = _largest_batches(planned, plan, place, set(running) - set(failed))
     measured = [
         replace(
@@ -196,8 +197,10 @@ def _measure(planned: PlannedCell, plan: Plan, place: Place) -> Cell:
 def _started(place: Place, stack: ExitStack, rival: Rival, each: Backend) -> tuple[Process, float]:
     """A contender that is loaded, and the seconds that took; an ONNX file is written in a process of its own first."""
     if each.runtime in ("onnx", "openvino"):
+        place.tell(f"{rival.key}: exporting for {each.name}")
         with place.start(rival, each, exports=place.exports, log=place.log) as exporter:
             exporter.export()
+    place.tell(f"{rival.key}: loading {each.name}")
     contender = stack.enter_context(place.start(rival, each, exports=place.exports, log=place.log))
     loaded = contender.load(device=place.machine.device, threads=place.machine.threads)
     return contender, loaded["seconds"]
@@ -241,7 +244,7 @@ def _states(running: Mapping[str, Process], name: str, rival: Rival, place: Plac
 def _time(
     planned: PlannedCell,
     plan: Plan,
-    device: str,
+    place: Place,
     running: Mapping[str, Process],
     lengths: list[int],
     scratch: Path,
@@ -254,8 +257,9 @@ def _time(
         if each.name in failed:
             continue
         name = f"{each.name}, {way}"
-        turns[name] = partial(_turn, running[each.name], name, way, lengths, planned, device, scratch, answers, failed)
+        turns[name] = partial(_turn, running[each.name], name, way, lengths, planned, place, scratch, answers, failed)
     settings = plan.settings
+    place.tell(f"{planned.key}: {len(turns)} contenders in turns")
     timings = alternate(
         turns,
         rounds=max(settings.rounds, _MANY),
@@ -291,7 +295,7 @@ def _turn(
     way: Batching,
     lengths: list[int],
     planned: PlannedCell,
-    device: str,
+    place: Place,
     scratch: Path,
     answers: dict[str, dict[str, Any]],
     failed: dict[str, str],
@@ -299,9 +303,10 @@ def _turn(
     """One round of one contender; the first also keeps what came out."""
     if failed.get(name) or failed.get(contender.backend.name):
         return float("nan")
+    place.tell(f"{planned.key}: {name}")
     is_first = name not in answers
     workload = planned.workload
-    given_batch = workload.given_batch if device == "cpu" else workload.given_batch_gpu
+    given_batch = workload.given_batch if place.machine.device == "cpu" else workload.given_batch_gpu
     try:
         answer = contender.ask(
             "run",
