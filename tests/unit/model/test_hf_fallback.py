@@ -142,6 +142,21 @@ def test_somebodys_hook_sees_what_stock_shows(name, kind, capfd):
     assert counts == [71]
 
 
+@pytest.mark.parametrize(("name", "encoded"), [("layers.1", 0), ("layers.1.mlp.Wi", 1)])
+def test_a_hook_of_peft_is_trusted_with_a_linear_layer_only(name, encoded):
+    model, _ = stock_model("ModernBertModel")
+
+    def watch(module, given, found):
+        pass
+
+    watch.__module__ = "peft.tuners.lora"
+    model.get_submodule(name).register_forward_hook(watch)
+    accelerate(model)
+    with counted_encodes() as counts:
+        _answer(model)
+    assert len(counts) == encoded
+
+
 def test_a_hook_around_the_whole_model_sees_padded_rows():
     model, _ = stock_model()
     shapes = []
