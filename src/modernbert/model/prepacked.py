@@ -110,7 +110,7 @@ def _module_problem(encoder: EncoderModules, config: ModelConfig, *, lasting: bo
     dtype = encoder.embeddings.tok_embeddings.weight.dtype
     if dtype not in _TAKEN:
         return f"weights are {str(dtype).removeprefix('torch.')}, and the kernels take float32, bfloat16 or float16"
-    if dtype == best_precision().dtype != torch.float32 and not lasting and not _is_quantized(encoder):
+    if not lasting and not _is_quantized(encoder) and _torch_is_faster(dtype):
         return f"PyTorch is the faster one in {str(dtype).removeprefix('torch.')} here"
     if not lasting and (passing := _passing_problem(encoder, config)):
         return passing
@@ -134,6 +134,14 @@ def _module_problem(encoder: EncoderModules, config: ModelConfig, *, lasting: bo
         elif kind is not nn.Identity:
             return f"a {kind.__name__} is not a plain layer"
     return None
+
+
+def _torch_is_faster(dtype: torch.dtype) -> bool:
+    """In a bfloat16 that this CPU multiplies, unless the kernels do so too. One that it would emulate becomes float32."""
+    if dtype == torch.float32 or dtype != best_precision().dtype:
+        return False
+    kernels = library()
+    return kernels is None or kernels.variant != "avx512bf16" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def _passing_problem(encoder: EncoderModules, config: ModelConfig) -> str | None:

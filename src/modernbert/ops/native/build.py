@@ -16,9 +16,12 @@ SOURCES = Path(__file__).parent
 PACKAGED = SOURCES / "lib"
 """Where a wheel has the libraries of its kind of processor."""
 
+_AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma")
+
 VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
-        "avx512": ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"),
+        "avx512bf16": (*_AVX512, "-mavx512bf16", "-mavx512vnni"),
+        "avx512": _AVX512,
         "avx2": ("-mavx2", "-mfma"),
     },
     "aarch64": {"neon": ()},
@@ -67,7 +70,7 @@ def build_all(folder: Path) -> tuple[list[Path], list[str]]:
 
 
 def build(variant: str, folder: Path) -> Path:
-    """Compile one variant into `folder`, atomically, unless it is there; takes about ten seconds.
+    """Compile one variant into `folder`, atomically, unless it is there; takes ten to forty seconds.
 
     Raises:
         CompileError: see there.

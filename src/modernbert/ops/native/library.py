@@ -18,7 +18,13 @@ from modernbert.ops.native.build import PACKAGED, VARIANTS, CompileError, build,
 SWITCH = "MODERNBERT_NATIVE"
 """Set to 0, this environment variable leaves the kernels out."""
 
-_NEEDED = {"avx512": ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl"), "avx2": ("avx2", "fma3"), "neon": ()}
+_AVX512 = ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl")
+_NEEDED = {
+    "avx512bf16": (*_AVX512, "avx512_bf16", "avx512_vnni"),
+    "avx512": _AVX512,
+    "avx2": ("avx2", "fma3"),
+    "neon": (),
+}
 """What torch calls the features that a variant needs."""
 
 
@@ -105,7 +111,7 @@ def _compiled(variant: str) -> Path:
         with (folder / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # processes that start together compile once
             if not cached.exists():
-                say("compiling the CPU kernels, once (about 10 s)")
+                say("compiling the CPU kernels, once (10 to 40 s)")
                 build(variant, folder)
     return cached
 
