@@ -3,10 +3,12 @@
 The compiler is a shell script here: one that fails, or one that hands out the library that this machine has already.
 """
 
+import os
 import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -131,6 +133,12 @@ def test_the_switch_leaves_them_out_without_a_word(machine, tmp_path, capfd):
 def test_a_processor_that_they_are_not_written_for_is_no_fault(machine, capfd):
     machine.setattr(platform, "machine", lambda: "riscv64")
     assert_torch_runs("they are not written for this processor (riscv64 without avx512bf16 or avx512 or avx2 or neon)")
+    assert capfd.readouterr().err == ""
+
+
+def test_windows_is_no_fault(machine, capfd):
+    machine.setattr(library, "os", SimpleNamespace(name="nt", environ=os.environ))
+    assert_torch_runs("they are not built for Windows")
     assert capfd.readouterr().err == ""
 
 
