@@ -31,10 +31,21 @@ def check(folder, texts=TEXTS, **settings):
     return check_int8(folder, texts, **({"most_tokens": 10**6, "seconds": 0.01} | settings))
 
 
+@torch.no_grad()
+def loud_checkpoint(folder):
+    """Weights so far apart that rounding them is seen in every figure."""
+    model = load(small_checkpoint(folder), MaskedLM, dtype="float32")
+    for name, weight in model.named_parameters():
+        if weight.ndim == 2:
+            weight.mul_(1 + 4 * torch.rand(weight.shape[0], 1, generator=torch.Generator().manual_seed(len(name))))
+    save(model, folder)
+    return folder
+
+
 @needs_native
 @torch.no_grad()
 def test_cosines_and_neighbours_are_those_of_a_slow_way(tmp_path):
-    found = check(small_checkpoint(tmp_path), pooling="mean")
+    found = check(loud_checkpoint(tmp_path), pooling="mean")
     full = load(tmp_path, Encoder, dtype="float32")
     whole = quantize(copy.deepcopy(full))
     states, vectors = [], []
@@ -45,10 +56,10 @@ def test_cosines_and_neighbours_are_those_of_a_slow_way(tmp_path):
         vectors.append([rows.mean(0) for rows in pair])
     of_vectors = [cosine(*pair) for pair in vectors]
     for closeness, cosines in ((found.states, states), (found.vectors, of_vectors)):
-        assert closeness.mean == pytest.approx(np.mean(cosines), abs=1e-7)
-        assert closeness.low == pytest.approx(np.quantile(cosines, 0.01), abs=1e-7)
-        assert closeness.least == pytest.approx(min(cosines), abs=1e-7)
-        assert 0.99 < closeness.least < closeness.mean < 0.9999999, "int8 is not float32"
+        assert closeness.mean == pytest.approx(np.mean(cosines), abs=1e-5)
+        assert closeness.low == pytest.approx(np.quantile(cosines, 0.01), abs=1e-5)
+        assert closeness.least == pytest.approx(min(cosines), abs=1e-5)
+        assert 0.9 < closeness.least < closeness.mean < 0.9999999, "int8 is not float32"
     near = [[nearest(vectors, number, side) for side in (0, 1)] for number in range(24)]
     shared = np.mean([len(one & other) / 2 for one, other in near])
     assert found.neighbours == Neighbours(nearest=2, among=24, overlap=pytest.approx(shared))
@@ -64,6 +75,13 @@ def nearest(vectors, number, side):
     return set(sorted(others, key=lambda other: -cosine(vectors[number][side], vectors[other][side]))[:2])
 
 
+def test_nobody_is_a_neighbour_of_itself():
+    vectors = torch.tensor([[1, 0.0], [1, 0.1], [0, 1.0], [0.1, 1]])
+    turned = torch.tensor([[1, 0.0], [0, 1.1], [0, 1.0], [1, 0.1]])
+    assert int8._neighbours(vectors, vectors) == Neighbours(nearest=1, among=4, overlap=1.0)
+    assert int8._neighbours(vectors, turned) == Neighbours(nearest=1, among=4, overlap=0.0)
+
+
 @needs_native
 @torch.no_grad()
 def test_guesses_are_those_of_the_whole_model(tmp_path, monkeypatch):
@@ -76,7 +94,7 @@ def test_guesses_are_those_of_the_whole_model(tmp_path, monkeypatch):
 
     monkeypatch.setattr(int8, "mask", keep)
     monkeypatch.setattr(int8, "_BATCH", 300)
-    found = check(small_checkpoint(tmp_path)).guesses
+    found = check(loud_checkpoint(tmp_path)).guesses
     lengths = sorted(map(len, Tokenizer.load(tmp_path).encode(TEXTS).ids))
     assert len(streams) > 2
     inputs, labels = (torch.from_numpy(np.concatenate(each)) for each in zip(*streams, strict=True))
@@ -88,10 +106,10 @@ def test_guesses_are_those_of_the_whole_model(tmp_path, monkeypatch):
     for loss, share in ((found.loss, found.found), (found.loss_int8, found.found_int8)):
         truth = model.loss(packed, labels)
         first.append(model(packed, at).argmax(-1))
-        assert loss == pytest.approx(float(truth.loss), abs=1e-4)
+        assert loss == pytest.approx(float(truth.loss), rel=1e-5)
         assert share == pytest.approx(truth.num_correct / len(at))
         quantize(model)
-    assert found.loss != found.loss_int8
+    assert found.loss_int8 != pytest.approx(found.loss, rel=1e-4)
     assert found.num_masked == len(at) == pytest.approx(0.15 * sum(lengths), rel=0.3)
     assert found.agreement == pytest.approx((first[0] == first[1]).float().mean().item())
 
