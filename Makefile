@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format bench bench-pretrain docs clean
+.PHONY: help demo test check format bench bench-pretrain bench-engine bench-accelerate docs clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
@@ -37,6 +37,12 @@ bench: .venv/test.stamp    ## encode against stock transformers, alternating; wr
 
 bench-pretrain: .venv/test.stamp .venv/finetune.stamp    ## pre-train against transformers' Trainer, alternating; writes docs/benchmarks-pretrain.md
 	$(BIN)/python benchmarks/pretrain.py $(ARGS)
+
+bench-engine: .venv/test.stamp    ## texts to vectors against sentence-transformers, alternating; writes docs/benchmarks-engine.md
+	$(BIN)/python benchmarks/engine.py $(ARGS)
+
+bench-accelerate: .venv/test.stamp    ## accelerated against stock, every head and family; writes docs/benchmarks-accelerate.md
+	$(BIN)/python benchmarks/accelerated.py $(ARGS)
 
 docs: .venv/test.stamp     ## run every command and block that the documentation shows
 	$(BIN)/python -m pytest tests/docs $(ARGS)
