@@ -20,6 +20,7 @@ from modernbert.cli.doctor import Doctor
 from modernbert.cli.embed import Embed
 from modernbert.cli.fill_mask import FillMask
 from modernbert.cli.model_average import Average
+from modernbert.cli.model_check_int8 import CheckInt8
 from modernbert.cli.model_grow import Grow
 from modernbert.cli.model_publish import Publish
 from modernbert.cli.pretrain import Pretrain, settings_as_words
@@ -70,10 +71,13 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """Make a model of others, or give one to the Hub."""
+    """Make a model of others, see what int8 costs one, or give one to the Hub."""
 
     verb: (
-        Annotated[Grow, _named("grow")] | Annotated[Average, _named("average")] | Annotated[Publish, _named("publish")]
+        Annotated[Grow, _named("grow")]
+        | Annotated[Average, _named("average")]
+        | Annotated[CheckInt8, _named("check-int8")]
+        | Annotated[Publish, _named("publish")]
     )
 
 
