@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modernbert.bench.backends import BACKENDS, Backend, backend, why_not
+from modernbert.bench.backends import BACKENDS, Backend, Dtype, backend, why_not
 from modernbert.bench.batching import Batching, grouped
 from modernbert.bench.memory import parse_bytes
 from modernbert.bench.rates import Rates
@@ -16,8 +16,9 @@ _ROUND_SECONDS = 10.0
 """Of the stock model, in the slowest of the number formats asked for; decides how many documents there are."""
 _START_SECONDS = 8.0
 _EXPORT_SECONDS = 60.0
-_SHARES = {"linear": 0.7, "padded attention": 0.2, "packed attention": 0.5}
-"""Of the matrix rate, for estimates only."""
+_LINEAR, _PACKED = 0.7, 0.5
+_PADDED: dict[Dtype, float] = {"float32": 0.6, "bfloat16": 0.2, "int8": 0.2}
+"""Shares of the matrix rate that linear layers and attention reach, for estimates only; seen on two CPUs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,12 +208,12 @@ def _documents(settings: Settings, one: Rival, workload: Workload, backends: tup
         return settings.documents
     if settings.scale is not None:
         return max(1, round(settings.scale * PAPER_DOCUMENTS))
-    slowest = min((rates.of(each.dtype) for each in backends), default=rates.float32)
+    dtypes: list[Dtype] = [each.dtype for each in backends] or ["float32"]
+    dtype = min(dtypes, key=rates.of)
     one_document = [round(workload.mean)]
     each_takes = (
-        one.linear_flops * sum(one_document) / _SHARES["linear"]
-        + one.attention_flops(one_document) / _SHARES["padded attention"]
-    ) / slowest
+        one.linear_flops * sum(one_document) / _LINEAR + one.attention_flops(one_document) / _PADDED[dtype]
+    ) / rates.of(dtype)
     fitting = int(_ROUND_SECONDS / each_takes)
     return min(PAPER_DOCUMENTS, max(workload.fewest(), fitting))
 
@@ -247,14 +248,11 @@ def _pass_seconds(
 ) -> float:
     rate = rates.of(each.dtype) * (2 if each.dtype == "int8" else 1)
     if way == "packed":
-        return (
-            one.linear_flops * sum(lengths) / _SHARES["linear"]
-            + one.attention_flops(lengths) / _SHARES["packed attention"]
-        ) / rate
+        return (one.linear_flops * sum(lengths) / _LINEAR + one.attention_flops(lengths) / _PACKED) / rate
     groups = grouped(lengths, way, given_batch=workload.given_batch)
     longest = [max(lengths[i] for i in group) for group in groups]
     places = sum(len(group) * most for group, most in zip(groups, longest, strict=True))
     pairs = sum(len(group) * most**2 for group, most in zip(groups, longest, strict=True))
     linear = one.linear_flops * places
     attention = one.flops_when_padded(places, pairs) - linear
-    return (linear / _SHARES["linear"] + attention / _SHARES["padded attention"]) / rate
+    return (linear / _LINEAR + attention / _PADDED[each.dtype]) / rate

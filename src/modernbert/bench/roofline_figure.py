@@ -76,29 +76,43 @@ def lines(study: Study, size: str) -> dict[str, list[Spot]]:
     return found
 
 
+def highest_rates(study: Study) -> Rates:
+    """The machine's walls: the best seen before any cell, since a busy moment only lowers them."""
+    seen = [study.rates, *(one.rates for one in (*study.cells, *study.scaling))]
+    bfloat16 = [rates.bfloat16 for rates in seen if rates.bfloat16]
+    return Rates(
+        float32=max(rates.float32 for rates in seen),
+        bfloat16=max(bfloat16) if bfloat16 else None,
+        bandwidth=max(rates.bandwidth for rates in seen),
+    )
+
+
 def draw_roofline(study: Study, size: str) -> "Figure":
     """A figure of its own for one size."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import FuncFormatter
+    from matplotlib.ticker import FuncFormatter, LogFormatter
 
     figure = Figure(figsize=(10, 6.4), layout="constrained")
     axes = figure.subplots()
     dots, series = spots(study, size), lines(study, size)
     every = [*dots, *(spot for line in series.values() for spot in line)]
-    knee = _highest(study.rates) / study.rates.bandwidth
+    walls = highest_rates(study)
+    knee = _highest(walls) / walls.bandwidth
     low = min([knee / 2, *(spot.intensity for spot in every)]) / 1.6  # some of the slope is always seen
     high = max(spot.intensity for spot in every) * 1.8
-    rates = [spot.rate / 1e9 for spot in every] + [_highest(study.rates) / 1e9]
+    rates = [spot.rate / 1e9 for spot in every] + [_highest(walls) / 1e9]
     axes.set(xscale="log", yscale="log", xlim=(low, high), ylim=(min(rates) / 1.8, max(rates) * 1.9))
-    _roofs(axes, study.rates, low, high)
+    _roofs(axes, walls, low, high)
     for name, line in series.items():
         _series(axes, name, line)
     numbers = {name: i for i, name in enumerate(dict.fromkeys(spot.label for spot in dots), start=1)}
     for spot in dots:
         _dot(axes, spot, numbers[spot.label])
-    _key(axes, list(dict.fromkeys([spot.backend for spot in dots] + list(series))), numbers)
+    names = list(dict.fromkeys([spot.backend for spot in dots] + list(series)))
+    _key(axes, names, numbers, has_lines=any(series.values()))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
+        axis.set_minor_formatter(LogFormatter(minor_thresholds=(1, 0.4)))  # a short axis needs more than powers of ten
     axes.set_xlabel("operations a byte (weights once a batch, every operator's inputs and outputs once)", color=INK)
     axes.set_ylabel("useful GFLOP/s, padding not counted", color=INK)
     machine = f"{study.machine.cpu}, {study.machine.threads} thread{'s' if study.machine.threads > 1 else ''}"
@@ -165,7 +179,7 @@ def _dot(axes: "Axes", spot: Spot, number: int) -> None:
     )
 
 
-def _key(axes: "Axes", names: list[str], numbers: dict[str, int]) -> None:
+def _key(axes: "Axes", names: list[str], numbers: dict[str, int], *, has_lines: bool) -> None:
     from matplotlib.lines import Line2D
 
     handles = [
@@ -173,7 +187,7 @@ def _key(axes: "Axes", names: list[str], numbers: dict[str, int]) -> None:
         for name in names
     ]
     handles += [Line2D([], [], linestyle="", label=f"{number}  {name}") for name, number in numbers.items()]
-    if numbers:
+    if has_lines:
         handles.append(Line2D([], [], color=INK, linewidth=1.2, alpha=0.5, marker=".", label="one document, by length"))
     axes.figure.legend(
         handles=handles,

@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import pytest
 
 from modernbert.bench.backends import backend
+from modernbert.bench.rates import Rates
 from modernbert.bench.rivals import rival
-from modernbert.bench.roofline_figure import draw_roofline, intensity, lines, spots
-from support.studies import study
+from modernbert.bench.roofline_figure import draw_roofline, highest_rates, intensity, lines, spots
+from support.studies import RATES, study
 
 
 def test_more_tokens_a_batch_mean_more_operations_a_byte():
@@ -21,6 +24,12 @@ def test_every_backend_of_ours_is_under_the_roof_once_a_workload():
     assert len(found) == len({(spot.backend, spot.label) for spot in found}) == 18
     assert {name: len(line) for name, line in lines(study(), "base").items()} == {"ours-bf16": 11, "stock-bf16": 8}
     assert spots(study(), "large") == []
+
+
+def test_the_walls_are_the_best_that_was_seen():
+    slow = replace(study(), rates=Rates(float32=1e9, bfloat16=2e9, bandwidth=1e9))
+    assert highest_rates(slow) == RATES
+    assert highest_rates(replace(slow, cells=(), scaling=())) == slow.rates
 
 
 def test_the_figure_says_what_the_walls_are():
