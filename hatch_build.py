@@ -20,7 +20,7 @@ class KernelsHook(BuildHookInterface):
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Called before the files of a wheel are collected; `version` is "editable" or "standard"."""
-        if self.target_name != "wheel" or version == "editable":  # where sources may change, first use compiles what it needs
+        if self.target_name != "wheel" or version == "editable":  # first use compiles what sources have become
             return
         build = runpy.run_path(str(Path(self.root, NATIVE, "build.py")))
         made, complaints = build["build_all"](build["PACKAGED"])

@@ -97,7 +97,7 @@ def _shape_problem(config: ModelConfig) -> str | None:
     kernels = library()
     assert kernels is not None, "why_not looked"
     if not kernels.takes_head_size(config.head_dim):
-        return f"heads have {config.head_dim} numbers, and the kernels take 32, 64 or 128"
+        return f"heads have {config.head_dim} numbers, and the kernels take {kernels.head_sizes}"
     if config.hidden_size % kernels.panel or 2 * config.intermediate_size % kernels.panel:
         return f"width {config.hidden_size} or gate {config.intermediate_size} does not fill panels of {kernels.panel}"
     if config.hidden_activation != "gelu":

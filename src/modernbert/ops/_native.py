@@ -59,7 +59,7 @@ def why_not(
         return problem
     kernels = library()
     assert kernels is not None
-    return None if kernels.takes_head_size(head_size) else f"it takes heads of 32, 64 or 128: found {head_size}"
+    return None if kernels.takes_head_size(head_size) else f"it takes heads of {kernels.head_sizes}: found {head_size}"
 
 
 def offsets64(layout: Packed) -> Tensor:

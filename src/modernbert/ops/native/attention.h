@@ -11,6 +11,7 @@
 namespace modernbert {
 
 constexpr int QUERIES = 8 * ROWS;  // of one task
+constexpr int LARGEST_HEAD = 128;
 constexpr int KEYS = 256;          // of one step; their blocks and values (128 KB at head size 64) stay in the second-level cache
 
 template <class Number>
@@ -50,7 +51,7 @@ inline std::vector<Item> items_of(const int64_t* offsets, long documents) {
     return items;
 }
 
-template <class Number, int SIZE>
+template <class Number>
 struct Attention {
     typedef typename Number::Row Row;
     static constexpr long STEP = Number::STEP;
@@ -58,11 +59,13 @@ struct Attention {
     static constexpr long WIDTH = KEYS + 2 * PANEL;
     alignas(64) float scores[ROWS][WIDTH];
     alignas(64) Row shares[IS_EXACT ? 1 : ROWS][IS_EXACT ? 1 : WIDTH];  // the same, in fewer bits
-    alignas(64) float sums[QUERIES][SIZE];
+    alignas(64) float sums[QUERIES][LARGEST_HEAD];
     float most[QUERIES], weight[QUERIES];
+    long size;  // of a head
 
     void run(const Heads<Number>& heads, const Item& item, long head, Window window, float scale) {
-        const long numbers = heads.blocks() * PANEL * SIZE;
+        size = heads.size;
+        const long numbers = heads.blocks() * PANEL * size;
         const auto *k = heads.k + head * numbers, *v = heads.v + head * numbers;
         const long low = std::max(item.start, item.first - window.left);
         const long high = std::min(item.end, item.first + item.count + window.right);
@@ -70,7 +73,7 @@ struct Attention {
             most[i] = -std::numeric_limits<float>::infinity();
             weight[i] = 0;
         }
-        std::memset(sums, 0, sizeof(float) * item.count * SIZE);
+        for (long i = 0; i < item.count; i++) std::memset(sums[i], 0, sizeof(float) * size);
         for (long begin = low; begin < high; begin += KEYS) {
             const long stop = std::min(high, begin + KEYS);
             for_tiles(item.count, [&](long offset, int height) {
@@ -85,9 +88,9 @@ struct Attention {
             });
         }
         for (long i = 0; i < item.count; i++) {
-            float* out = heads.out + (item.first + i) * heads.out_stride + head * SIZE;
+            float* out = heads.out + (item.first + i) * heads.out_stride + head * size;
             const V share = all(1 / weight[i]);
-            for (int d = 0; d < SIZE; d += W) store(out + d, load(&sums[i][d]) * share);
+            for (long d = 0; d < size; d += W) store(out + d, load(&sums[i][d]) * share);
         }
     }
 
@@ -99,7 +102,7 @@ struct Attention {
         const long first_block = from / PANEL, last_block = (to - 1) / PANEL + 1, base = first_block * PANEL;
         for (long block = first_block; block < last_block; block++) {
             V acc[M][NV] = {};
-            tile<Number, M>(q, stride, k + block * SIZE * PANEL, PANEL, SIZE, acc);
+            tile<Number, M>(q, stride, k + block * size * PANEL, PANEL, size, acc);
 #pragma GCC unroll 12
             for (int r = 0; r < M; r++)
 #pragma GCC unroll 4
@@ -117,7 +120,7 @@ struct Attention {
         else share = shares[0];
         const long start = from / STEP * STEP;  // what else these steps hold has a share of 0
         const long depth = (to - start + STEP - 1) / STEP * STEP;
-        for (int d = 0; d < SIZE; d += PANEL) {
+        for (long d = 0; d < size; d += PANEL) {
             V acc[M][NV];
 #pragma GCC unroll 12
             for (int r = 0; r < M; r++)
@@ -132,7 +135,7 @@ struct Attention {
     }
 
     // Scores to weights, for the keys from .. to - 1 that the query sees; 0 for the others. Earlier sums shrink to match.
-    INLINE void soften(float* row, long width, long from, long to, long query, float scale) {
+    void soften(float* row, long width, long from, long to, long query, float scale) {
         if (from >= to) {
             std::memset(row, 0, width * sizeof(float));
             return;
@@ -154,16 +157,16 @@ struct Attention {
         if (now != before) {
             const float shrink = before == none ? 0 : std::exp2((before - now) * scale);
             weight[query] *= shrink;
-            for (int d = 0; d < SIZE; d += W) store(&sums[query][d], load(&sums[query][d]) * all(shrink));
+            for (long d = 0; d < size; d += W) store(&sums[query][d], load(&sums[query][d]) * all(shrink));
             most[query] = now;
         }
         weight[query] += sum(total);
     }
 };
 
-template <class Number, int SIZE>
+template <class Number>
 void attend(Pool& pool, const Heads<Number>& heads, const std::vector<Item>& items, Window window) {
-    const float scale = 1 / std::sqrt(static_cast<float>(SIZE));
+    const float scale = 1 / std::sqrt(static_cast<float>(heads.size));
     // A task is one head's share of neighbouring items, about QUERIES queries together: tiny documents are not tiny tasks.
     std::vector<long> starts{0};
     for (long i = 0, queries = 0; i < static_cast<long>(items.size()); i++) {
@@ -173,7 +176,7 @@ void attend(Pool& pool, const Heads<Number>& heads, const std::vector<Item>& ite
     starts.push_back(items.size());
     const long groups = starts.size() - 1;
     pool.run(groups * heads.heads, [&](long task) {
-        static thread_local Attention<Number, SIZE> one;
+        static thread_local Attention<Number> one;
         const long head = task / groups, group = task % groups;
         for (long i = starts[group]; i < starts[group + 1]; i++) one.run(heads, items[i], head, window, scale);
     });

@@ -39,6 +39,8 @@ class Library:
             getattr(self.handle, f"modernbert_{name}").restype = ctypes.c_int64
         self.panel = int(self.handle.modernbert_panel())
         """Columns that a weight's panel has."""
+        self.head_sizes = f"multiples of {self.panel} up to 128"
+        """Numbers that a head may have, for people; `takes_head_size` knows."""
 
     def takes_head_size(self, size: int) -> bool:
         """Whether attention can run heads of this size."""

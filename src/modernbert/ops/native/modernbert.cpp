@@ -1,6 +1,8 @@
 // The doors of modernbert.h: a whole encoder in one call, and attention by itself.
 #include "modernbert.h"
 
+#include <sys/mman.h>
+
 #include <cstdlib>
 #include <new>
 
@@ -16,8 +18,13 @@ namespace {
 template <class T>
 class Room {
   public:
-    explicit Room(long count) : start_(static_cast<T*>(std::aligned_alloc(64, (count * sizeof(T) + 127) / 64 * 64))) {
+    explicit Room(long count) {
+        const size_t page = 1 << 21, bytes = count * sizeof(T) + 64, align = bytes < 2 * page ? 64 : page;
+        start_ = static_cast<T*>(std::aligned_alloc(align, (bytes + align - 1) / align * align));
         if (!start_) throw std::bad_alloc();
+#if defined(MADV_HUGEPAGE)
+        if (align == page) madvise(start_, bytes / page * page, MADV_HUGEPAGE);  // may be refused: only slower
+#endif
     }
     ~Room() { std::free(start_); }
     Room(const Room&) = delete;
@@ -26,14 +33,6 @@ class Room {
   private:
     T* start_;
 };
-
-template <class Body>
-bool with_size(long size, const Body& body) {
-    if (size == 64) return body(std::integral_constant<int, 64>()), true;
-    if (size == 32) return body(std::integral_constant<int, 32>()), true;
-    if (size == 128) return body(std::integral_constant<int, 128>()), true;
-    return false;
-}
 
 constexpr long SOME_ROWS = 16;  // of a task that walks over rows once
 
@@ -109,9 +108,7 @@ class Forward {
                      else keep_values(row, panel - 2 * panels, acc, v);
                  });
         const Heads<Score> heads{q, size_, tokens_ * size_, k, v, narrow_, width, tokens_, model_.heads, size_};
-        with_size(size_, [&](auto size) {
-            attend<Score, decltype(size)::value>(pool_, heads, items_, layer.is_global ? Window::all() : Window::both(model_.reach));
-        });
+        attend(pool_, heads, items_, layer.is_global ? Window::all() : Window::both(model_.reach));
         add(ready(narrow_, width), width, layer.wo);
         multiply(pool_, threads_, normed(layer.mlp_norm), tokens_, width, panels_of(layer.wi), 2 * model_.gate / PANEL,
                  [&](long row, long panel, auto& acc) {
@@ -253,7 +250,7 @@ using namespace modernbert;
 
 int64_t modernbert_panel(void) { return PANEL; }
 
-int64_t modernbert_takes_head_size(int64_t size) { return size % PANEL == 0 && with_size(size, [](auto) {}); }
+int64_t modernbert_takes_head_size(int64_t size) { return size > 0 && size % PANEL == 0 && size <= LARGEST_HEAD; }
 
 int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_t stride, float* out, int64_t heads, int64_t size,
                           const int64_t* offsets, int64_t documents, int64_t left, int64_t right, int64_t threads) {
@@ -272,9 +269,7 @@ int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_
                 }
         });
         const Heads<Exact> all_heads{q, stride, size, keys, values, out, heads * size, tokens, heads, size};
-        with_size(size, [&](auto known) {
-            attend<Exact, decltype(known)::value>(*pool, all_heads, items_of(offsets, documents), {left, right});
-        });
+        attend(*pool, all_heads, items_of(offsets, documents), {left, right});
     } catch (const std::bad_alloc&) {
         return -1;
     }
