@@ -42,7 +42,7 @@ def test_stdin_is_read_where_it_is_asked_for_and_json_is_for_programs(model, mon
     assert told["states"].keys() == {"mean", "low", "least"}
 
 
-def test_without_texts_it_is_the_standard_librarys_docstrings(model, capsys):
+def test_without_texts_it_reads_docstrings_of_the_standard_library(model, capsys):
     CheckInt8(model=model, tokens=200, seconds=0.01, json=True).run()
     out, err = capsys.readouterr()
     assert json.loads(out)["num_tokens"] <= 200
