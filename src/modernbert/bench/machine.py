@@ -14,7 +14,10 @@ from modernbert.ops.native.library import library
 from modernbert.ops.native.library import why_not as no_library
 from modernbert.ops.roofline import matmul_rate
 
-_PACKAGES = ("modernbert", "torch", "tokenizers", "safetensors", "numpy", "transformers", "torch-optimi", "matplotlib")
+_PACKAGES = (
+    "modernbert", "torch", "tokenizers", "safetensors", "numpy", "transformers", "sentence-transformers", "peft",
+    "onnx", "onnxruntime", "openvino", "torch-optimi", "matplotlib",
+)  # fmt: skip
 _BACKENDS = ("varlen", "flex", "native", "blocked", "reference")
 
 

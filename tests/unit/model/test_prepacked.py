@@ -14,7 +14,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from modernbert.model.encoder import Encoder, encode
-from modernbert.model.prepacked import prepacked, why_not
+from modernbert.model.prepacked import Prepacked, prepacked, why_not
+from modernbert.ops.native.library import library
 from modernbert.ops.packed import Packed
 from support.close import assert_exact, assert_fp32, assert_half, error
 from support.native import needs_native
@@ -396,3 +397,19 @@ def test_the_layout_goes_with_its_model():
     del encoder
     gc.collect()
     assert layout() is None
+
+
+@pytest.mark.parametrize("numbers", ["float32", "bfloat16", "int8"])
+@pytest.mark.parametrize("lengths", [(3, 4, 5), (64, 1, 1), (131, 2, 65)], ids=str)
+def test_what_is_no_number_stays_in_its_document_in_any_numbers(numbers, lengths):
+    encoder = tiny_encoder()
+    documents = random_documents(lengths)
+    documents[1] = [7] * lengths[1]
+    documents[0], documents[2] = ([token if token != 7 else 8 for token in documents[n]] for n in (0, 2))
+    packed = Packed.from_lists(documents)
+    with torch.no_grad():
+        whole = Prepacked(encoder, encoder.config, library(), numbers).encode(packed)
+        encoder.embeddings.tok_embeddings.weight[7] = torch.nan
+        broken = Prepacked(encoder, encoder.config, library(), numbers).encode(packed)
+    for number, (before, after) in enumerate(zip(packed.split(whole), packed.split(broken), strict=True)):
+        assert bool(after.isnan().all()) if number == 1 else torch.equal(before, after)

@@ -118,20 +118,33 @@ struct Attention {
         const Row* share;
         if constexpr (IS_EXACT) share = scores[0];
         else share = shares[0];
-        const long start = from / STEP * STEP;  // what else these steps hold has a share of 0
-        const long depth = (to - start + STEP - 1) / STEP * STEP;
+        const long whole_from = (from + STEP - 1) / STEP * STEP, whole_to = std::max(whole_from, to / STEP * STEP);
         for (long d = 0; d < size; d += PANEL) {
             V acc[M][NV];
 #pragma GCC unroll 12
             for (int r = 0; r < M; r++)
 #pragma GCC unroll 4
                 for (int i = 0; i < NV; i++) acc[r][i] = load(&sums[offset + r][d + i * W]);
-            tile<Number, M>(share + (start - base), WIDTH, v + d * places + start * PANEL, PANEL, depth, acc);
+            const auto* panel = v + d * places;
+            if (from < whole_from) part_of_step<M>(share + (from / STEP * STEP - base), panel, from / STEP * STEP, from, to, acc);
+            tile<Number, M>(share + (whole_from - base), WIDTH, panel + whole_from * PANEL, PANEL, whole_to - whole_from, acc);
+            if (whole_to < to) part_of_step<M>(share + (whole_to - base), panel, whole_to, from, to, acc);
 #pragma GCC unroll 12
             for (int r = 0; r < M; r++)
 #pragma GCC unroll 4
                 for (int i = 0; i < NV; i++) store(&sums[offset + r][d + i * W], acc[r][i]);
         }
+    }
+
+    // The keys of one step that are among from .. to - 1; what else it holds, of another document, may be no number.
+    template <int M>
+    INLINE void part_of_step(const Row* share, const typename Number::Weight* panel, long start, long from, long to, V (&acc)[M][NV]) {
+        alignas(64) typename Number::Weight own[PANEL * STEP];
+        for (long i = 0; i < PANEL * STEP; i++) {
+            const long key = start + i % STEP;
+            own[i] = key >= from && key < to ? panel[start * PANEL + i] : 0;
+        }
+        tile<Number, M>(share, WIDTH, own, PANEL, STEP, acc);
     }
 
     // Scores to weights, for the keys from .. to - 1 that the query sees; 0 for the others. Earlier sums shrink to match.

@@ -53,14 +53,6 @@ INLINE long value_place(long token, long head, long d, long blocks, long size) {
     return (head * size + d / PANEL * PANEL) * blocks * PANEL + (token / STEP * PANEL + d % PANEL) * STEP + token % STEP;
 }
 
-// A token behind the last one may be multiplied by a share of 0: it must be a number.
-template <int STEP, class Weight>
-void clear_tail(Weight* v, long tokens, long heads, long blocks, long size) {
-    for (long token = tokens; token % STEP; token++)
-        for (long head = 0; head < heads; head++)
-            for (long d = 0; d < size; d++) v[value_place<STEP>(token, head, d, blocks, size)] = 0;
-}
-
 INLINE void put(float* to, V x) { store(to, x); }
 INLINE void put(uint16_t* to, V x) {
     alignas(64) float lanes[W];
@@ -100,7 +92,6 @@ class Forward {
         const float* cos = layer.is_global ? model_.global_cos : model_.local_cos;
         const float* sin = layer.is_global ? model_.global_sin : model_.local_sin;
         Part *q = parts_, *k = q + tokens_ * width, *v = k + model_.heads * blocks_ * PANEL * size_;
-        clear_tail<Score::STEP>(v, tokens_, model_.heads, blocks_, size_);
         multiply(pool_, threads_, layer.attn_norm ? normed(layer.attn_norm) : ready(x_, width), tokens_, width, panels_of(layer.wqkv),
                  3 * panels, [&](long row, long panel, auto& acc) {
                      if (panel < panels) rotate_queries(row, panel, acc, cos, sin, q);
