@@ -120,7 +120,7 @@ def test_auto_on_a_cpu_is_native_where_that_can_run_and_blocked_elsewhere():
     ("device", "dtype", "head_size", "capability", "has_holes", "dropout", "chosen"),
     [
         (CPU, FP32, 64, None, False, 0.0, CPU_FASTEST),
-        (CPU, FP32, 96, None, False, 0.0, "blocked"),
+        (CPU, FP32, 160, None, False, 0.0, "blocked"),
         (CPU, FP32, 64, None, True, 0.0, "blocked"),
         (CPU, FP32, 64, None, False, 0.1, "blocked"),
         (CPU, BF16, 64, None, True, 0.1, "blocked"),
