@@ -1,9 +1,9 @@
 """The whole encoder in one call of the CPU kernels, from weights laid out for them once.
 
 `encode` comes here by itself when nothing would be lost: plain modules without hooks, no gradients, no dropout, a CPU.
-The laid-out copy takes as much memory as the layers' weights again. It is made anew when a weight was changed, whichever
-way: each call compares storage, version and a few places of every weight with what was laid out (PEFT merges through
-`.data`, which leaves the version alone).
+The laid-out copy takes as much memory as the layers' weights, which then need none themselves if they lie in a file. It
+is made anew when a weight was changed, whichever way: each call compares storage, version and a few places of every
+weight with what was laid out (PEFT merges through `.data`, which leaves the version alone).
 
 Shapes:  T tokens   N rows of a weight   K its columns   D width   F gate width
 """
@@ -24,6 +24,7 @@ from modernbert.model.precision import best_precision
 from modernbert.ops._native import offsets64
 from modernbert.ops.native.library import Library, library
 from modernbert.ops.native.library import why_not as no_library
+from modernbert.ops.native.pages import let_go
 from modernbert.ops.packed import Packed
 from modernbert.ops.rope import angles
 
@@ -225,6 +226,7 @@ class Prepacked:
         self._layers = (_CLayer * config.num_hidden_layers)()
         for number, (layer, kind) in enumerate(zip(encoder.layers, config.layer_kinds, strict=True)):
             self._layers[number] = self._layer(layer, is_global=kind == "full_attention")
+            let_go(_matrices(layer))
         self._encoder = _CEncoder(
             numbers=_NUMBERS.index(numbers),
             num_layers=config.num_hidden_layers,
@@ -319,6 +321,11 @@ class Prepacked:
             held = weight.detach().to(torch.float32).contiguous()
         self._held.append(held)
         return held.data_ptr()
+
+
+def _matrices(layer: LayerModules) -> tuple[Tensor, ...]:
+    """What was copied."""
+    return layer.attn.Wqkv.weight, layer.attn.Wo.weight, layer.mlp.Wi.weight, layer.mlp.Wo.weight
 
 
 def rounded(weight: Float[Tensor, "N K"]) -> tuple[Int[Tensor, "N K"], Float[Tensor, "N"]]:
