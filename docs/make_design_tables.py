@@ -1,17 +1,15 @@
 """Write the tables of docs/design.md, all of which are computed.
 
-    python docs/make_design_tables.py
-
-A table stands between `<!-- table NAME -->` and `<!-- end -->`; the rest of the page is left as it is.
+python docs/make_design_tables.py
 """
 
-import re
 from pathlib import Path
+
+from tables import fill, rewrite, table
 
 from modernbert.bench.design import PRESETS, Design, design, name_of, reasons
 from modernbert.bench.shape_scores import Work, enough_layers
 from modernbert.bench.targets import TARGETS
-from modernbert.core.files import write_atomically
 from modernbert.model.config import SIZES
 from modernbert.model.counts import num_parameters
 
@@ -32,11 +30,7 @@ def filled(page: str) -> str:
         "bound": _bound(),
         "widths": _widths(),
     }
-
-    def fill(found: re.Match[str]) -> str:
-        return f"{found[1]}\n\n{tables[found[2]]}\n\n<!-- end -->"
-
-    return re.sub(r"(<!-- table (\w+) -->)\n.*?<!-- end -->", fill, page, flags=re.DOTALL)
+    return fill(page, tables)
 
 
 def _targets() -> str:
@@ -44,7 +38,7 @@ def _targets() -> str:
     for target in TARGETS.values():
         figures = [f"{target.peak / 1e12:g}", f"{target.bandwidth / 1e9:,.0f}", f"{target.weight:g}"]
         rows.append([f"`{target.name}`", target.title, str(target.units), *figures, target.source])
-    return _table(rows)
+    return table(rows)
 
 
 def _ranking(size: str) -> str:
@@ -61,7 +55,7 @@ def _ranking(size: str) -> str:
         label = f"**{words}** ({name_of(shape)})" if place == published else words
         against = reasons(score, found.scores[0]) if place > 1 else ""
         rows.append([str(place), label, f"{num_parameters(shape) / 1e6:.1f}M", *shares, against])
-    return _table(rows)
+    return table(rows)
 
 
 def _worth() -> str:
@@ -75,7 +69,7 @@ def _worth() -> str:
             cells.append(f"{found.rank_of(SIZES[size])} of {len(found.scores)}")
             cells.append(f"{first.num_hidden_layers} x {first.hidden_size:,}, {first.intermediate_size:,}")
         rows.append(cells)
-    return _table(rows)
+    return table(rows)
 
 
 def _reference() -> str:
@@ -90,7 +84,7 @@ def _reference() -> str:
         ]
         busy = [f"{scores[i].utilisation:.1%}" for i in (place, 0)]
         rows.append([size, words[0], f"{place + 1} of {len(scores)}", busy[0], words[1], busy[1]])
-    return _table(rows)
+    return table(rows)
 
 
 def _bound() -> str:
@@ -100,7 +94,7 @@ def _bound() -> str:
         found = design(PRESETS[size], [TARGETS["4090"]], Work(batches=(65_536,)))
         bound = found.scores[(found.rank_of(SIZES[size]) or 0) - 1].speed.tokens_per_second / 1e3
         rows.append([size, f"{bound:,.0f}", f"{measured:g}", f"{measured / bound:.0%}"])
-    return _table(rows)
+    return table(rows)
 
 
 def _widths() -> str:
@@ -110,19 +104,12 @@ def _widths() -> str:
         if name != "nano":
             enough = f"{enough_layers(shape.hidden_size):.0f}"
             rows.append([f"{shape.hidden_size:,}", enough, f"{shape.num_hidden_layers} ({name})"])
-    return _table(rows)
+    return table(rows)
 
 
 def _design(size: str, worth: float = Work().depth_worth) -> Design:
     return design(PRESETS[size], tuple(TARGETS.values()), Work(depth_worth=worth))
 
 
-def _table(rows: list[list[str]]) -> str:
-    head, *body = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
-
-
 if __name__ == "__main__":
-    text = filled(PAGE.read_text(encoding="utf-8"))
-    with write_atomically(PAGE, "w") as file:
-        file.write(text)
+    rewrite(PAGE, filled)

@@ -1,14 +1,12 @@
 """Write the tables of docs/pretraining.md that are computed: what a run costs, and which rates the recipes have.
 
-    python docs/make_tables.py
-
-A table stands between `<!-- table NAME -->` and `<!-- end -->`; the rest of the page is left as it is.
+python docs/make_tables.py
 """
 
-import re
 from pathlib import Path
 
-from modernbert.core.files import write_atomically
+from tables import fill, rewrite, table
+
 from modernbert.model.config import SIZES
 from modernbert.train.cost import Reading, cost
 from modernbert.train.plan import Plan, plan
@@ -21,11 +19,7 @@ NAMES = ("17m", "32m", "68m", "base", "large")
 def filled(page: str) -> str:
     """The page with its tables computed anew."""
     tables = {"cost": _cost(), "budget": _budget(), "rates": _rates()}
-
-    def fill(found: re.Match[str]) -> str:
-        return f"{found[1]}\n\n{tables[found[2]]}\n\n<!-- end -->"
-
-    return re.sub(r"(<!-- table (\w+) -->)\n.*?<!-- end -->", fill, page, flags=re.DOTALL)
+    return fill(page, tables)
 
 
 def _cost() -> str:
@@ -37,7 +31,7 @@ def _cost() -> str:
         hours = [f"{found:,.0f}" for found in (sum(first), context, decay, planned.h100_hours)]
         days = f"{planned.h100_hours / 8 / 24:.1f} days"
         rows.append([f"`{name}`", f"{planned.num_parameters / 1e6:.0f}M", *hours, days, " and ".join(sorted(sources))])
-    return _table(rows)
+    return table(rows)
 
 
 def _budget() -> str:
@@ -47,7 +41,7 @@ def _budget() -> str:
         short, long = (cost(SIZES[name], Reading(tokens=10e9, length=length)) for length in (1024, 8192))
         speeds = f"{short.tokens_per_second / 1e3:,.0f}k and {long.tokens_per_second / 1e3:,.0f}k"
         rows.append([f"`{name}`", f"{short.h100_hours:.1f}", f"{long.h100_hours:.1f}", speeds])
-    return _table(rows)
+    return table(rows)
 
 
 def _rates() -> str:
@@ -59,19 +53,12 @@ def _rates() -> str:
         batch = f"{first.batch.start / 1e6:.2f}M to {first.batch.size / 1e6:.2f}M" if first.batch.start else ""
         rates = [f"{recipe.optim.lr:g}", f"{recipe.optim.weight_decay:g}"]
         rows.append([f"`{name}`", *rates, f"{first.schedule.warmup / 1e9:g}B", batch, f"{first.batch.over / 1e9:g}B"])
-    return _table(rows)
+    return table(rows)
 
 
 def _plans() -> dict[str, Plan]:
     return {name: plan(read_recipe([name])) for name in NAMES}
 
 
-def _table(rows: list[list[str]]) -> str:
-    head, *body = [f"| {' | '.join(row)} |" for row in rows]
-    return "\n".join([head, "|" + "---|" * len(rows[0]), *body])
-
-
 if __name__ == "__main__":
-    text = filled(PAGE.read_text(encoding="utf-8"))
-    with write_atomically(PAGE, "w") as file:
-        file.write(text)
+    rewrite(PAGE, filled)

@@ -4,7 +4,8 @@ from pathlib import Path
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
-def test_the_computed_tables_are_up_to_date():
+def test_the_computed_tables_are_up_to_date(monkeypatch):
+    monkeypatch.syspath_prepend(DOCS)  # as `python docs/...` has it
     page = (DOCS / "pretraining.md").read_text(encoding="utf-8")
     assert runpy.run_path(str(DOCS / "make_tables.py"))["filled"](page) == page, "run  python docs/make_tables.py"
 
