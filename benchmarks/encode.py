@@ -268,13 +268,7 @@ def _peak_growth(config: ModelConfig, contender: str, device: str) -> tuple[floa
     small, large = (
         (_ours if is_ours else _stock)(model, _documents([length], config.vocab_size), device) for length in (8, 8192)
     )
-    if device == "cuda":
-        small()
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        large()
-        return 0.0, (torch.cuda.max_memory_allocated() - before) / 1e6
-    return growth(small), growth(large)
+    return growth(small, device), growth(large, device)
 
 
 def _peak_in_child(size: str, contender: str, device: str) -> tuple[float, float]:
