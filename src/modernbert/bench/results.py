@@ -110,9 +110,7 @@ class Cell:
 
     def save(self, path: Path) -> None:
         """Whole or not at all."""
-        with write_atomically(path, "w") as file:
-            json.dump(asdict(self), file, indent=2)
-            file.write("\n")
+        _write(asdict(self), path)
 
 
 def read_cell(path: Path) -> Cell | None:
@@ -167,9 +165,7 @@ class Scaling:
 
     def save(self, path: Path) -> None:
         """Whole or not at all."""
-        with write_atomically(path, "w") as file:
-            json.dump(asdict(self), file, indent=2)
-            file.write("\n")
+        _write(asdict(self), path)
 
 
 def read_scaling(path: Path) -> Scaling | None:
@@ -183,3 +179,9 @@ def read_scaling(path: Path) -> Scaling | None:
         return Scaling(**written, series=series)
     except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError):
         return None
+
+
+def _write(record: dict[str, object], path: Path) -> None:
+    with write_atomically(path, "w") as file:
+        json.dump(record, file, indent=2)
+        file.write("\n")

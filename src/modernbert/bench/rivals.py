@@ -196,30 +196,28 @@ def _modernbert(size: Size) -> Rival:
     )
 
 
+_BERT = Rival(
+    model="bert",
+    size="base",
+    label="BERT-base",
+    family="Bert",
+    layers=12,
+    width=768,
+    gate=3072,
+    heads=12,
+    vocab_size=30_522,
+    longest=512,
+)
+"""Whose layers all others have at this size, but for ModernBERT."""
+
 _BASE = {
-    "bert": Rival(
-        model="bert",
-        size="base",
-        label="BERT-base",
-        family="Bert",
-        layers=12,
-        width=768,
-        gate=3072,
-        heads=12,
-        vocab_size=30_522,
-        longest=512,
-    ),
-    "roberta": Rival(
+    "bert": _BERT,
+    "roberta": replace(
+        _BERT,
         model="roberta",
-        size="base",
         label="RoBERTa-base",
         family="Roberta",
-        layers=12,
-        width=768,
-        gate=3072,
-        heads=12,
         vocab_size=50_265,
-        longest=512,
         settings={
             "max_position_embeddings": 514,
             "type_vocab_size": 1,
@@ -229,17 +227,12 @@ _BASE = {
             "eos_token_id": 2,
         },
     ),
-    "debertav3": Rival(
+    "debertav3": replace(
+        _BERT,
         model="debertav3",
-        size="base",
         label="DeBERTaV3-base",
         family="DebertaV2",
-        layers=12,
-        width=768,
-        gate=3072,
-        heads=12,
         vocab_size=128_100,
-        longest=512,
         settings={
             "type_vocab_size": 0,
             "layer_norm_eps": 1e-7,
@@ -255,30 +248,22 @@ _BASE = {
         },
         note="transformers has no sdpa for it: plain matrix products",
     ),
-    "nomic": Rival(
+    "nomic": replace(
+        _BERT,
         model="nomic",
-        size="base",
         label="NomicBERT",
         family="NomicBert",
-        layers=12,
-        width=768,
-        gate=3072,
-        heads=12,
         vocab_size=30_528,
         longest=8192,
         is_gated=True,
         settings={"max_position_embeddings": 8192},
         note="positions raised from 2,048 to 8,192, as the paper has it",
     ),
-    "gte": Rival(
+    "gte": replace(
+        _BERT,
         model="gte",
-        size="base",
         label="GTE-en-MLM-base",
         family="Gte",
-        layers=12,
-        width=768,
-        gate=3072,
-        heads=12,
         vocab_size=30_528,
         longest=8192,
         is_gated=True,
