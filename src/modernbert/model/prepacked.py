@@ -126,7 +126,7 @@ def _module_problem(encoder: EncoderModules, config: ModelConfig, *, lasting: bo
                 return "dropout is on"
         elif kind is nn.Linear or kind is nn.LayerNorm or kind is nn.Embedding:
             weight = inside["_parameters"].get("weight")
-            if type(weight) is not nn.Parameter or weight.is_cpu is False or weight.dtype != dtype:
+            if type(weight) is not nn.Parameter or not weight.is_cpu or weight.dtype != dtype:
                 return f"a {kind.__name__} has a weight of another type than the rest"
             if inside["_parameters"].get("bias") is not None:
                 return f"a {kind.__name__} has a bias"
@@ -223,6 +223,10 @@ class Prepacked:
         self._held: list[Tensor] = []
         """What the structures below point to."""
         self._dtype = encoder.embeddings.tok_embeddings.weight.dtype
+        width, gate = config.hidden_size, config.intermediate_size
+        rotated = torch.arange(2 * width).unflatten(0, (-1, 2, config.head_dim // 2))  # heads of queries, then of keys
+        self._paired_qkv = torch.cat((*map(self._paired, rotated), torch.arange(2 * width, 3 * width)))
+        self._paired_gates = self._paired(torch.arange(2 * gate).unflatten(0, (2, -1)))
         self._layers = (_CLayer * config.num_hidden_layers)()
         for number, (layer, kind) in enumerate(zip(encoder.layers, config.layer_kinds, strict=True)):
             self._layers[number] = self._layer(layer, is_global=kind == "full_attention")
@@ -280,17 +284,12 @@ class Prepacked:
         self._kernels.call("changed", *self._samples, 1)
 
     def _layer(self, layer: LayerModules, *, is_global: bool) -> _CLayer:
-        config, half_head = self.config, self.config.head_dim // 2
-        width = config.hidden_size
-        rotated = torch.arange(2 * width).unflatten(0, (-1, 2, half_head))  # heads of queries, then of keys
-        paired_qkv = torch.cat((*(self._paired(head) for head in rotated), torch.arange(2 * width, 3 * width)))
-        paired_gates = self._paired(torch.arange(2 * config.intermediate_size).unflatten(0, (2, -1)))
         return _CLayer(
             attn_norm=None if isinstance(layer.attn_norm, nn.Identity) else self._plain(layer.attn_norm.weight),
-            wqkv=self._panels(layer.attn.Wqkv.weight, paired_qkv),
+            wqkv=self._panels(layer.attn.Wqkv.weight, self._paired_qkv),
             wo=self._panels(layer.attn.Wo.weight),
             mlp_norm=self._plain(layer.mlp_norm.weight),
-            wi=self._panels(layer.mlp.Wi.weight, paired_gates),
+            wi=self._panels(layer.mlp.Wi.weight, self._paired_gates),
             mlp_wo=self._panels(layer.mlp.Wo.weight),
             is_global=int(is_global),
         )

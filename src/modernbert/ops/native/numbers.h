@@ -11,6 +11,13 @@
 
 namespace modernbert {
 
+// Two neighbours of 16 bits, in every lane.
+INLINE I all_pairs(const void* from) {
+    int32_t pair;
+    std::memcpy(&pair, from, sizeof pair);
+    return all_bits(pair);
+}
+
 // Both in float32.
 struct Exact {
     typedef float Row;
@@ -47,11 +54,7 @@ struct Whole {
         return pairs;
 #endif
     }
-    static INLINE I value(const int16_t* from) {
-        int32_t pair;
-        std::memcpy(&pair, from, sizeof pair);
-        return all_bits(pair);
-    }
+    static INLINE I value(const int16_t* from) { return all_pairs(from); }
     static INLINE I plus(I sum, I value, I column) {
 #if defined(__AVX512VNNI__) && MODERNBERT_WIDTH == 16
         return (I)_mm512_dpwssd_epi32((__m512i)sum, (__m512i)value, (__m512i)column);
@@ -87,11 +90,7 @@ struct Brief {
     static constexpr int STEP = 2;
 
     static INLINE I column(const uint16_t* from) { return as_bits(load(reinterpret_cast<const float*>(from))); }
-    static INLINE I value(const uint16_t* from) {
-        int32_t pair;
-        std::memcpy(&pair, from, sizeof pair);
-        return all_bits(pair);
-    }
+    static INLINE I value(const uint16_t* from) { return all_pairs(from); }
     static INLINE V plus(V sum, I value, I column) {
 #if defined(__AVX512BF16__) && MODERNBERT_WIDTH == 16
         return (V)_mm512_dpbf16_ps((__m512)sum, (__m512bh)value, (__m512bh)column);
