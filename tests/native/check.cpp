@@ -278,6 +278,7 @@ void check_callers_at_once() {
 }  // namespace
 
 int main() {
+    expect("not ready for what it was compiled for", 0, modernbert_ready() ? 1 : 0, 0);
     for (long size : {32, 64, 128})
         if (size % modernbert_panel() == 0) check_attention(size, size == 64 ? 3 : 1);
     for (int kind : {MODERNBERT_FLOAT32, MODERNBERT_BFLOAT16, MODERNBERT_INT8}) {
@@ -287,7 +288,7 @@ int main() {
         check_encoder({128, 1, 64, 2, 4, 50}, {17}, kind, allowed[kind], 3);
     }
     check_changed();
-    check_callers_at_once();
+    if (!std::getenv("ALONE")) check_callers_at_once();  // where the system has no threads to lend
     std::printf("panels of %ld columns: %d failures\n", long(modernbert_panel()), failures);
     return failures ? 1 : 0;
 }

@@ -23,6 +23,7 @@ native="-march=native"
 try "vectors of 4" env g++ -O1 $native -DMODERNBERT_WIDTH=4
 try "vectors of 8" env g++ -O1 $native -DMODERNBERT_WIDTH=8
 try "vectors of 16" env g++ -O1 $native -DMODERNBERT_WIDTH=16
+try "matrix tiles, in loops" env g++ -O1 $native -DMODERNBERT_WIDTH=16 -DMODERNBERT_TILES
 try "clang" env clang++ -O1 $native
 try "addresses and undefined behaviour" env g++ -O1 -g $native -fsanitize=address,undefined -fno-sanitize-recover=undefined
 try "threads" env g++ -O1 -g $native -fsanitize=thread
@@ -31,5 +32,6 @@ try "aarch64 with bfloat16" "qemu-aarch64 -cpu max" aarch64-linux-gnu-g++ -O2 -s
 if [ "$(uname -m)" = x86_64 ]; then
     try "AVX-512" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
     try "AVX-512 with bfloat16 and VNNI" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma
+    try "AMX" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma -mamx-tile -mamx-bf16
 fi
 exit $failed

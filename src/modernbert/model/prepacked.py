@@ -142,7 +142,8 @@ def _torch_is_faster(dtype: torch.dtype) -> bool:
     if dtype == torch.float32 or dtype != best_precision().dtype:
         return False
     kernels = library()
-    return kernels is None or kernels.variant != "avx512bf16" or bool(torch.cpu.get_capabilities().get("amx_bf16"))
+    able = "amx" if torch.cpu.get_capabilities().get("amx_bf16") else "avx512bf16"
+    return kernels is None or kernels.variant != able
 
 
 def _passing_problem(encoder: EncoderModules, config: ModelConfig) -> str | None:

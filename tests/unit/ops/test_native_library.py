@@ -42,7 +42,7 @@ def machine(monkeypatch, tmp_path):
 
 @pytest.fixture
 def has_variant(machine):
-    if library._variant() is None:
+    if not library._variants():
         pytest.skip("no variant for this processor")
 
 
@@ -132,7 +132,9 @@ def test_the_switch_leaves_them_out_without_a_word(machine, tmp_path, capfd):
 
 def test_a_processor_that_they_are_not_written_for_is_no_fault(machine, capfd):
     machine.setattr(platform, "machine", lambda: "riscv64")
-    assert_torch_runs("they are not written for this processor (riscv64 without avx512bf16 or avx512 or avx2 or neon)")
+    assert_torch_runs(
+        "they are not written for this processor (riscv64 without amx or avx512bf16 or avx512 or avx2 or neon)"
+    )
     assert capfd.readouterr().err == ""
 
 
@@ -142,25 +144,46 @@ def test_windows_is_no_fault(machine, capfd):
     assert capfd.readouterr().err == ""
 
 
+AVX2 = {"avx2": True, "fma3": True}
+AVX512 = AVX2 | {f"avx512_{part}": True for part in ("f", "bw", "dq", "vl")}
+BRIEF = AVX512 | {"avx512_bf16": True, "avx512_vnni": True}
+
+
 @pytest.mark.parametrize(
-    ("features", "variant"),
+    ("features", "variants"),
     [
-        ({}, None),
-        ({"avx2": True}, None),
-        ({"avx2": True, "fma3": True}, "avx2"),
-        ({"avx2": True, "fma3": True, "avx512_f": True}, "avx2"),
-        ({"avx2": True, "fma3": True} | {f"avx512_{part}": True for part in ("f", "bw", "dq", "vl")}, "avx512"),
-        (
-            {"avx2": True, "fma3": True} | {f"avx512_{part}": True for part in ("f", "bw", "dq", "vl", "bf16", "vnni")},
-            "avx512bf16",
-        ),
+        ({}, []),
+        ({"avx2": True}, []),
+        (AVX2, ["avx2"]),
+        (AVX2 | {"avx512_f": True}, ["avx2"]),
+        (AVX512, ["avx512", "avx2"]),
+        (BRIEF, ["avx512bf16", "avx512", "avx2"]),
+        (BRIEF | {"amx_tile": True, "amx_bf16": True}, ["amx", "avx512bf16", "avx512", "avx2"]),
     ],
     ids=str,
 )
-def test_the_best_variant_of_which_all_is_there_is_taken(features, variant, machine):
+def test_variants_of_which_all_is_there_are_taken_best_first(features, variants, machine):
     machine.setattr(platform, "machine", lambda: "x86_64")
     machine.setattr(torch.cpu, "get_capabilities", lambda: features)
-    assert library._variant() == variant
+    assert library._variants() == variants
+
+
+@needs_native
+def test_what_the_system_does_not_lend_is_told_once_and_the_next_variant_runs(copying, machine, capfd):
+    machine.setenv("CXX", copying)
+    best, *rest = ["amx", *library._variants()] if platform.machine() == "x86_64" else [*library._variants(), "neon"]
+    machine.setattr(library, "_variants", lambda: [best, *rest])
+    asked = []
+    machine.setattr(library.Library, "is_ready", lambda kernels: asked.append(kernels.variant))
+    assert library.library().variant == rest[-1]
+    assert asked == [best, *rest[:-1]]
+    told = capfd.readouterr().err
+    assert f"warning: the system does not lend this process the CPU's {best}: slower kernels take over" in told
+
+
+@needs_native
+def test_kernels_that_run_here_are_ready_here():
+    assert library.library().is_ready()
 
 
 def test_every_variant_has_its_needs_written_down():
@@ -204,7 +227,7 @@ def test_what_the_wheel_has_is_taken_without_a_compiler(machine, tmp_path):
 def test_what_the_wheel_has_and_does_not_load_is_compiled_here(copying, machine, tmp_path):
     machine.setenv("CXX", copying)
     library.PACKAGED.mkdir()
-    (library.PACKAGED / build.file_name(library._variant())).write_text("linked with libraries of next year")
+    (library.PACKAGED / build.file_name(library._variants()[0])).write_text("linked with libraries of next year")
     assert library.library().path.parent == tmp_path / "cache" / "modernbert" / "native"
 
 
@@ -253,10 +276,10 @@ def test_a_build_makes_every_variant_and_clears_what_is_old(machine, tmp_path):
     (tmp_path / "libmodernbert-old.so").write_text("of other sources")
     made, complaints = build.build_all(tmp_path)
     assert complaints == []
-    assert {path.name for path in made} == {build.file_name(name) for name in ("avx2", "avx512", "avx512bf16")}
+    assert {path.name for path in made} == {build.file_name(name) for name in ("amx", "avx2", "avx512", "avx512bf16")}
     assert set(tmp_path.glob("*.so")) == set(made)
     assert build.build_all(tmp_path)[0] == made
-    assert calls(tmp_path) == 3
+    assert calls(tmp_path) == len(made)
 
 
 def test_a_build_goes_on_without_the_variant_that_fails(machine, tmp_path):
@@ -265,7 +288,7 @@ def test_a_build_goes_on_without_the_variant_that_fails(machine, tmp_path):
     made, complaints = build.build_all(tmp_path)
     assert [path.name for path in made] == [build.file_name("avx2")]
     assert complaints == [
-        f"{name}: {tmp_path}/compiler did not compile it: exit code 1" for name in ("avx512", "avx512bf16")
+        f"{name}: {tmp_path}/compiler did not compile it: exit code 1" for name in ("amx", "avx512", "avx512bf16")
     ]
 
 

@@ -57,13 +57,14 @@ struct Attention {
     static constexpr long STEP = Number::STEP;
     static constexpr bool IS_EXACT = std::is_same_v<Row, float>;
     static constexpr long WIDTH = KEYS + 2 * PANEL;
-    alignas(64) float scores[ROWS][WIDTH];
-    alignas(64) Row shares[IS_EXACT ? 1 : ROWS][IS_EXACT ? 1 : WIDTH];  // the same, in fewer bits
+    static constexpr int HEIGHT = Products<Number>::HEIGHT;
+    alignas(64) float scores[HEIGHT][WIDTH];
+    alignas(64) Row shares[IS_EXACT ? 1 : HEIGHT][IS_EXACT ? 1 : WIDTH];  // the same, in fewer bits
     alignas(64) float sums[QUERIES][LARGEST_HEAD];
     float most[QUERIES], weight[QUERIES];
     long size;  // of a head
 
-    void run(const Heads<Number>& heads, const Item& item, long head, Window window, float scale) {
+    void run(Products<Number>& products, const Heads<Number>& heads, const Item& item, long head, Window window, float scale) {
         size = heads.size;
         const long numbers = heads.blocks() * PANEL * size;
         const auto *k = heads.k + head * numbers, *v = heads.v + head * numbers;
@@ -76,15 +77,13 @@ struct Attention {
         for (long i = 0; i < item.count; i++) std::memset(sums[i], 0, sizeof(float) * size);
         for (long begin = low; begin < high; begin += KEYS) {
             const long stop = std::min(high, begin + KEYS);
-            for_tiles(item.count, [&](long offset, int height) {
+            for_tiles<HEIGHT>(item.count, [&](long offset, int height) {
                 const long query = item.first + offset;
                 const long from = std::max(begin, query - window.left);
                 const long to = std::min(stop, query + height + window.right);
                 if (from >= to) return;
                 const Row* q = heads.q + query * heads.stride + head * heads.apart;
-                with_rows(height, [&](auto m) {
-                    step<decltype(m)::value>(q, heads.stride, k, v, heads.blocks() * PANEL, offset, query, from, to, window, scale * 1.44269504089f);
-                });
+                step(products, height, q, heads.stride, k, v, heads.blocks() * PANEL, offset, query, from, to, window, scale * 1.44269504089f);
             });
         }
         for (long i = 0; i < item.count; i++) {
@@ -95,21 +94,14 @@ struct Attention {
     }
 
   private:
-    // Queries query .. query + M - 1 against keys from .. to - 1.
-    template <int M>
-    INLINE void step(const Row* q, long stride, const typename Number::Weight* k, const typename Number::Weight* v, long places, long offset,
-                     long query, long from, long to, Window window, float scale) {
+    // Queries query .. query + height - 1 against keys from .. to - 1.
+    INLINE void step(Products<Number>& products, int height, const Row* q, long stride, const typename Number::Weight* k,
+                     const typename Number::Weight* v, long places, long offset, long query, long from, long to, Window window, float scale) {
         const long first_block = from / PANEL, last_block = (to - 1) / PANEL + 1, base = first_block * PANEL;
-        for (long block = first_block; block < last_block; block++) {
-            V acc[M][NV] = {};
-            tile<Number, M>(q, stride, k + block * size * PANEL, PANEL, size, acc);
-#pragma GCC unroll 12
-            for (int r = 0; r < M; r++)
-#pragma GCC unroll 4
-                for (int i = 0; i < NV; i++) store(&scores[r][(block - first_block) * PANEL + i * W], acc[r][i]);
-        }
+        for (long block = first_block; block < last_block; block++)
+            products.template run<false>(&scores[0][(block - first_block) * PANEL], WIDTH, height, q, stride, k + block * size * PANEL, size);
         const long width = (last_block - first_block) * PANEL;
-        for (int r = 0; r < M; r++) {
+        for (int r = 0; r < height; r++) {
             const long own_from = std::max(from, query + r - window.left);
             const long own_to = std::min(to, query + r + window.right + 1);
             soften(scores[r], width, own_from - base, own_to - base, offset + r, scale);
@@ -119,32 +111,29 @@ struct Attention {
         if constexpr (IS_EXACT) share = scores[0];
         else share = shares[0];
         const long whole_from = (from + STEP - 1) / STEP * STEP, whole_to = std::max(whole_from, to / STEP * STEP);
+        const auto add = [&](long d, long start, const typename Number::Weight* some, long depth) {
+            products.template run<true>(&sums[offset][d], LARGEST_HEAD, height, share + (start - base), WIDTH, some, depth);
+        };
         for (long d = 0; d < size; d += PANEL) {
-            V acc[M][NV];
-#pragma GCC unroll 12
-            for (int r = 0; r < M; r++)
-#pragma GCC unroll 4
-                for (int i = 0; i < NV; i++) acc[r][i] = load(&sums[offset + r][d + i * W]);
             const auto* panel = v + d * places;
-            if (from < whole_from) part_of_step<M>(share + (from / STEP * STEP - base), panel, from / STEP * STEP, from, to, acc);
-            tile<Number, M>(share + (whole_from - base), WIDTH, panel + whole_from * PANEL, PANEL, whole_to - whole_from, acc);
-            if (whole_to < to) part_of_step<M>(share + (whole_to - base), panel, whole_to, from, to, acc);
-#pragma GCC unroll 12
-            for (int r = 0; r < M; r++)
-#pragma GCC unroll 4
-                for (int i = 0; i < NV; i++) store(&sums[offset + r][d + i * W], acc[r][i]);
+            if (from < whole_from) add(d, from / STEP * STEP, part_of_step(panel, from / STEP * STEP, from, to).numbers, STEP);
+            add(d, whole_from, panel + whole_from * PANEL, whole_to - whole_from);
+            if (whole_to < to) add(d, whole_to, part_of_step(panel, whole_to, from, to).numbers, STEP);
         }
     }
 
+    struct Part {
+        alignas(64) typename Number::Weight numbers[PANEL * STEP];
+    };
+
     // The keys of one step that are among from .. to - 1; what else it holds, of another document, may be no number.
-    template <int M>
-    INLINE void part_of_step(const Row* share, const typename Number::Weight* panel, long start, long from, long to, V (&acc)[M][NV]) {
-        alignas(64) typename Number::Weight own[PANEL * STEP];
+    static Part part_of_step(const typename Number::Weight* panel, long start, long from, long to) {
+        Part own;
         for (long i = 0; i < PANEL * STEP; i++) {
             const long key = start + i % STEP;
-            own[i] = key >= from && key < to ? panel[start * PANEL + i] : 0;
+            own.numbers[i] = key >= from && key < to ? panel[start * PANEL + i] : 0;
         }
-        tile<Number, M>(share, WIDTH, own, PANEL, STEP, acc);
+        return own;
     }
 
     // Scores to weights, for the keys from .. to - 1 that the query sees; 0 for the others. Earlier sums shrink to match.
@@ -191,7 +180,8 @@ void attend(Pool& pool, const Heads<Number>& heads, const std::vector<Item>& ite
     pool.run(groups * heads.heads, [&](long task) {
         static thread_local Attention<Number> one;
         const long head = task / groups, group = task % groups;
-        for (long i = starts[group]; i < starts[group + 1]; i++) one.run(heads, items[i], head, window, scale);
+        Products<Number> products;
+        for (long i = starts[group]; i < starts[group + 1]; i++) one.run(products, heads, items[i], head, window, scale);
     });
 }
 

@@ -17,10 +17,12 @@ PACKAGED = SOURCES / "lib"
 """Where a wheel has the libraries of its kind of processor."""
 
 _AVX512 = ("-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma")
+_BRIEF = ("-mavx512bf16", "-mavx512vnni")
 
 VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
-        "avx512bf16": (*_AVX512, "-mavx512bf16", "-mavx512vnni"),
+        "amx": (*_AVX512, *_BRIEF, "-mamx-tile", "-mamx-bf16"),
+        "avx512bf16": (*_AVX512, *_BRIEF),
         "avx512": _AVX512,
         "avx2": ("-mavx2", "-mfma"),
     },

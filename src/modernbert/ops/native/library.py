@@ -19,8 +19,10 @@ SWITCH = "MODERNBERT_NATIVE"
 """Set to 0, this environment variable leaves the kernels out."""
 
 _AVX512 = ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl")
+_BRIEF = ("avx512_bf16", "avx512_vnni")
 _NEEDED = {
-    "avx512bf16": (*_AVX512, "avx512_bf16", "avx512_vnni"),
+    "amx": (*_AVX512, *_BRIEF, "amx_tile", "amx_bf16"),
+    "avx512bf16": (*_AVX512, *_BRIEF),
     "avx512": _AVX512,
     "avx2": ("avx2", "fma3"),
     "neon": (),
@@ -35,12 +37,16 @@ class Library:
         self.variant = variant
         self.path = path
         self.handle = ctypes.CDLL(str(path))
-        for name in ("panel", "takes_head_size", "attend", "encode", "changed"):
+        for name in ("ready", "panel", "takes_head_size", "attend", "encode", "changed"):
             getattr(self.handle, f"modernbert_{name}").restype = ctypes.c_int64
         self.panel = int(self.handle.modernbert_panel())
         """Columns that a weight's panel has."""
         self.head_sizes = f"multiples of {self.panel} up to 128"
         """Numbers that a head may have, for people; `takes_head_size` knows."""
+
+    def is_ready(self) -> bool:
+        """Whether the system lends this process what the variant was compiled for: matrix tiles have to be asked for."""
+        return self.handle.modernbert_ready() == 0
 
     def takes_head_size(self, size: int) -> bool:
         """Whether attention can run heads of this size."""
@@ -76,20 +82,32 @@ def _found() -> tuple[Library | None, str | None]:
         return None, f"{SWITCH}=0 leaves them out"
     if os.name == "nt":
         return None, "they are not built for Windows"
-    variant = _variant()
-    if variant is None:
+    variants = _variants()
+    if not variants:
         return None, f"they are not written for this processor ({machine()} without {' or '.join(_NEEDED)})"
     try:
-        return _load(variant), None
+        return _first_ready(variants), None
     except (CompileError, OSError, RuntimeError) as error:  # RuntimeError: this user has no home folder
         warn_once("native", f"attention and encoding run in plain PyTorch, which is slower: no CPU kernels, {error}")
         return None, str(error)
 
 
-def _variant() -> str | None:
+def _variants() -> list[str]:
+    """Those that this processor has everything for, best first."""
     features = torch.cpu.get_capabilities()
-    usable = (name for name in VARIANTS.get(machine(), {}) if all(features.get(each) for each in _NEEDED[name]))
-    return next(usable, None)
+    return [name for name in VARIANTS.get(machine(), {}) if all(features.get(each) for each in _NEEDED[name])]
+
+
+def _first_ready(variants: list[str]) -> Library:
+    *better, last = variants
+    for variant in better:
+        kernels = _load(variant)
+        if kernels.is_ready():
+            return kernels
+        warn_once(
+            f"native {variant}", f"the system does not lend this process the CPU's {variant}: slower kernels take over"
+        )
+    return _load(last)
 
 
 def _load(variant: str) -> Library:

@@ -10,6 +10,7 @@
 #include "attention.h"
 #include "linear.h"
 #include "pool.h"
+#include "tiles.h"
 
 namespace modernbert {
 namespace {
@@ -238,6 +239,8 @@ class Forward {
 }  // namespace modernbert
 
 using namespace modernbert;
+
+int64_t modernbert_ready(void) { return has_tiles() ? 0 : -3; }
 
 int64_t modernbert_panel(void) { return PANEL; }
 

@@ -7,6 +7,9 @@
 extern "C" {
 #endif
 
+/* To be called once, before anything else: -3 when the system keeps from this process what the library was compiled for. */
+int64_t modernbert_ready(void);
+
 /* Width of a weight's panels: W [N, K] is stored as [N / panel, K / step, panel, step]. */
 int64_t modernbert_panel(void);
 
