@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format bench bench-pretrain bench-engine bench-accelerate docs clean
+.PHONY: help demo test check format bench bench-pretrain bench-engine bench-accelerate bench-kernels docs clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ bench-engine: .venv/test.stamp    ## texts to vectors against sentence-transform
 
 bench-accelerate: .venv/test.stamp    ## accelerated against stock, every head and family; writes docs/benchmarks-accelerate.md
 	$(BIN)/python benchmarks/accelerated.py $(ARGS)
+
+bench-kernels: .venv/test.stamp    ## attention against the matrix-multiply rate; writes docs/benchmarks-kernels.md
+	$(BIN)/python benchmarks/kernels.py $(ARGS)
 
 docs: .venv/test.stamp     ## run every command and block that the documentation shows
 	$(BIN)/python -m pytest tests/docs $(ARGS)

@@ -27,9 +27,9 @@ import torch
 import transformers
 from torch import Tensor
 
-from harness import alternate, paired_ratio
 from modernbert import accelerate, restore
 from modernbert.bench.machine import Machine, examine
+from modernbert.bench.timing import alternate, paired_ratio
 from modernbert.core.files import write_atomically
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.demo.corpus import standard_library

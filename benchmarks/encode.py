@@ -21,8 +21,8 @@ from pathlib import Path
 
 import torch
 
-from harness import Timing, alternate, paired_ratio
 from modernbert.bench.machine import Machine, examine
+from modernbert.bench.timing import Timing, alternate, paired_ratio
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.counts import forward_flops
 from modernbert.model.encoder import Encoder

@@ -22,8 +22,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from harness import Timing, alternate, paired_ratio
 from modernbert.bench.machine import Machine, examine
+from modernbert.bench.timing import Timing, alternate, paired_ratio
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.model.config import SIZES
 from modernbert.model.encoder import Encoder

@@ -23,8 +23,8 @@ import torch
 from torch import nn
 
 from contenders import LENGTH, RATE, Contender, Ours, Step, Stock, concatenated, one_document_a_row, stock_model
-from harness import Timing, alternate, paired_ratio
 from modernbert.bench.machine import Machine, examine
+from modernbert.bench.timing import Timing, alternate, paired_ratio
 from modernbert.core.quantities import Tokens
 from modernbert.core.seeds import Seeds
 from modernbert.data.config import Masking, Rows, Source
