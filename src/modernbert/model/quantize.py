@@ -8,12 +8,12 @@ from typing import TypeVar, cast
 from torch import nn
 
 from modernbert.core.errors import UnsupportedError
+from modernbert.model._native_limits import why_never
 from modernbert.model.config import ModelConfig
 from modernbert.model.encoder import Encoder
 from modernbert.model.hf import accelerate, modules_of, stock_encoders
 from modernbert.model.hf_config import from_object
 from modernbert.model.layers import EncoderModules
-from modernbert.model.prepacked import why_never
 
 Anything = TypeVar("Anything")
 

@@ -13,8 +13,9 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from modernbert.model._native_limits import why_not
 from modernbert.model.encoder import Encoder, encode
-from modernbert.model.prepacked import Prepacked, prepacked, why_not
+from modernbert.model.prepacked import Prepacked, prepacked
 from modernbert.ops.native.library import library
 from modernbert.ops.packed import Packed
 from support.close import assert_exact, assert_fp32, assert_half, error
