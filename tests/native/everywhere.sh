@@ -1,6 +1,7 @@
 #!/bin/sh
-# check.cpp for the vector widths and processors that this machine is not, and under sanitizers: about four minutes of one core.
-# Needs g++; what else it would use (clang++, an aarch64 compiler, qemu) it leaves out with a word.
+# check.cpp for the vector widths and processors that this machine is not, and under sanitizers: about four minutes of one core,
+# and as much again for AVX-512 (emulated.py). Needs g++; what else it would use (clang++, an aarch64 compiler, qemu, Python's
+# bochscpu) it leaves out with a word.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 sources=$here/../../src/modernbert/ops/native
@@ -30,8 +31,13 @@ try "threads" env g++ -O1 -g $native -fsanitize=thread
 try "aarch64" qemu-aarch64 aarch64-linux-gnu-g++ -O2 -static
 try "aarch64 with bfloat16" "qemu-aarch64 -cpu max" aarch64-linux-gnu-g++ -O2 -static -march=armv8.2-a+bf16+dotprod
 if [ "$(uname -m)" = x86_64 ]; then
-    try "AVX-512" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
-    try "AVX-512 with bfloat16 and VNNI" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma
+    if python3 -c 'import importlib.util, sys; sys.exit(importlib.util.find_spec("bochscpu") is None)'; then
+        python3 "$here/emulated.py" avx512 avx512bf16 || failed=1
+    else
+        echo "AVX-512, emulated: left out, there is no bochscpu"
+        try "AVX-512" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
+        try "AVX-512 with bfloat16 and VNNI" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma
+    fi
     try "AMX" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma -mamx-tile -mamx-bf16
 fi
 exit $failed
