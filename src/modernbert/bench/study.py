@@ -351,7 +351,7 @@ def _largest_batches(planned: PlannedCell, plan: Plan, place: Place, names: set[
 
 def _made_of(plan: Plan, place: Place) -> dict[str, Any]:
     machine = place.machine
-    facts = {name: getattr(machine, name) for name in ("cpu", "cores", "threads", "device", "packages")}
+    facts = {name: getattr(machine, name) for name in ("cpu", "cores", "threads", "device", "kernels", "packages")}
     return facts | {"rounds": plan.settings.rounds}
 
 

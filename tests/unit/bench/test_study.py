@@ -30,9 +30,9 @@ _rates = cache(lambda: measure("cpu"))
 _machine = cache(examine)
 
 
-def _study(out, start, settings=SETTINGS):
+def _study(out, start, settings=SETTINGS, **machine):
     plan = make_plan(settings, _rates(), device="cpu", exports=out / "models")
-    return run_study(plan, Place(out=out, machine=_machine(), rates=_rates(), start=start))
+    return run_study(plan, Place(out=out, machine=replace(_machine(), **machine), rates=_rates(), start=start))
 
 
 @cache
@@ -99,10 +99,12 @@ def test_what_was_measured_is_kept_and_goes_on_where_it_was():
     assert third.cells[1].provenance != first.cells[1].provenance
 
 
-def test_a_cell_of_other_conditions_is_measured_again(tmp_path, capsys):
+@pytest.mark.parametrize("change", [{"rounds": 3}, {"kernels": "of other sources"}], ids=str)
+def test_a_cell_of_other_conditions_is_measured_again(change, tmp_path, capsys):
     settings = replace(SETTINGS, workloads=("2x40",), backends=("ours-fp32",))
     first = _study(tmp_path, Inside, settings)
-    again = _study(tmp_path, Inside, replace(settings, rounds=3))
+    settings = replace(settings, rounds=change.get("rounds", settings.rounds))
+    again = _study(tmp_path, Inside, settings, kernels=change.get("kernels", _machine().kernels))
     assert "measured under other conditions before, and now again" in capsys.readouterr().err
     assert again.cells != first.cells
     assert read_cell(tmp_path / "cells" / "modernbert-nano-2x40.json") == again.cells[0]
