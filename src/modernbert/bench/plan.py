@@ -230,15 +230,14 @@ def _estimate(
     lengths = workload.lengths(documents)
     seconds = 0.0
     for each in backends:
-        has_memory = workload.is_fixed
-        seconds += _START_SECONDS * (2 if has_memory else 1)
+        seconds += _START_SECONDS * (2 if workload.has_largest_batch else 1)
         if each.runtime in ("onnx", "openvino") and not (exports / f"{one.key}-float32").exists():
             seconds += _EXPORT_SECONDS / 2
         once = 0.0
         for way in each.batchings(is_fixed=workload.is_fixed):
             once = _pass_seconds(one, lengths, each, way, workload, rates)
             seconds += rounds * once
-        if has_memory:
+        if workload.has_largest_batch:
             seconds += (3 if workload.limit > 1024 else 16) * once / documents
     return seconds
 

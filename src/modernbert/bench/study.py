@@ -335,8 +335,8 @@ def _compared(one: Measured, scratch: Path) -> Measured:
 
 
 def _largest_batches(planned: PlannedCell, plan: Plan, place: Place, names: set[str]) -> dict[str, int | None]:
-    """Of fixed lengths, in fresh processes: what a timed one has kept of its memory would hide what a batch takes."""
-    if not planned.workload.is_fixed:
+    """In fresh processes: what a timed one has kept of its memory would hide what a batch takes."""
+    if not planned.workload.has_largest_batch:
         return {}
     found: dict[str, int | None] = {}
     for name in sorted(names):

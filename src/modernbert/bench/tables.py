@@ -79,7 +79,7 @@ def _like_the_paper(study: Study) -> Table:
     columns = list(dict.fromkeys(cell.workload for cell in study.cells if workload(cell.workload).paper_tokens))
     head = ["model", "backend"]
     for name in columns:
-        head += [f"batch {name}"] if workload(name).is_fixed else []
+        head += [f"batch {name}"] if workload(name).has_largest_batch else []
         head += [f"k tok/s {name}", f"s / 8,192 docs {name}"]
     rows: list[tuple[str, ...]] = []
     for one in dict.fromkeys(_rival(cell).key for cell in study.cells):
@@ -109,7 +109,7 @@ def _like_the_paper(study: Study) -> Table:
 def _figures(columns: list[str], cells: dict[str, Cell], best: dict[str, Measured | None]) -> Iterator[str]:
     for name in columns:
         one = best.get(name)
-        if workload(name).is_fixed:
+        if workload(name).has_largest_batch:
             yield f"{one.largest_batch:,}" if one and one.largest_batch is not None else _NONE
         yield _thousands(cells[name].tokens_per_second(one)) if one else _NONE
         yield _seconds(cells[name].seconds_of_paper(one)) if one else _NONE
@@ -118,7 +118,7 @@ def _figures(columns: list[str], cells: dict[str, Cell], best: dict[str, Measure
 def _published_figures(key: str, columns: list[str]) -> Iterator[str]:
     for name in columns:
         found = published(key, name)
-        if workload(name).is_fixed:
+        if workload(name).has_largest_batch:
             yield f"{found.largest_batch:,}" if found else _NONE
         yield f"{found.thousand_tokens_per_second:.1f}" if found else _NONE
         yield _seconds(found.seconds) if found and found.seconds else _NONE

@@ -40,6 +40,11 @@ class Workload:
         """Whether all documents are equally long."""
         return self.deviation == 0
 
+    @property
+    def has_largest_batch(self) -> bool:
+        """Whether the paper says how many documents fit into memory, and the study therefore, too."""
+        return self.is_fixed and self.paper_tokens is not None
+
     def lengths(self, documents: int) -> list[int]:
         """Tokens of each of the documents; the first of many are those of few."""
         if self.is_fixed:
