@@ -304,7 +304,8 @@ def _page(size: str, parities: list[Parity], speeds: list[Speed], machine: Machi
         "## Faster",
         "",
         "Seconds of one `encode`, `predict` or `encode_document` of all texts, tokenizing and pooling included, medians. Stock "
-        "and accelerated take turns on the same object; the range is over rounds.",
+        "and accelerated take turns on the same object; the range is over rounds. A cross-encoder reads each text in a pair with the "
+        "first of them, which the tokens do not count.",
         "",
         *_speed_table(speeds),
         "",
