@@ -43,7 +43,7 @@ FIGURE = PAGE.with_suffix(".png")
 OURS, ST_8, ST_32 = "ours", "SentenceTransformer, batches of 8", "SentenceTransformer, batches of 32"
 ONE = "one short text"
 TEXTS = "texts.json"
-PARTS = ("speed", "memory", "linear")
+PARTS = ("speed", "linear", "memory")
 
 Encode = Callable[[list[str]], np.ndarray]
 
@@ -91,14 +91,14 @@ def main(words: Sequence[str] | None = None) -> None:
         if "speed" in options.parts:
             folder = _model(Path(home) / "speed", options.size, options.longest)
             lines += _speed_lines(options.size, _speed_rows(folder, options))
-        if "memory" in options.parts:
-            folder = _model(Path(home) / "memory", options.memory_size, options.longest)
-            lines += _memory_lines(options.memory_size, options.memory_texts, folder)
         if "linear" in options.parts:
             folder = _model(Path(home) / "linear", options.linear_size, options.longest)
             lines += _linear_lines(
                 options.linear_size, _seconds_by_count(folder, options.linear, options.rounds), options
             )
+        if "memory" in options.parts:
+            folder = _model(Path(home) / "memory", options.memory_size, options.longest)
+            lines += _memory_lines(options.memory_size, options.memory_texts, folder)
     print("\n".join(lines))
     if not options.no_write:
         PAGE.write_text(_page(lines, options.longest, examine()), encoding="utf-8")
