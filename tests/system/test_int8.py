@@ -1,12 +1,18 @@
 """int8 as a user meets it: --dtype, and the report."""
 
+import inspect
 import json
 
 import pytest
+import torch
 
+from modernbert.model.encoder import encode
 from modernbert.model.quantize import quantize
+from modernbert.model.store import load
+from modernbert.ops.packed import Packed
 from modernbert.retrieval.embedder import Embedder
 from modernbert.tasks.fill_mask import MaskFiller
+from modernbert.text.tokenizer import Tokenizer
 from support.demonstration import demonstration, modernbert
 from support.native import needs_native
 
@@ -28,6 +34,16 @@ def test_the_report_of_a_trained_model_says_that_int8_is_fine():
     assert told["vectors"]["mean"] > 0.999
     assert abs(told["guesses"]["loss_int8"] - told["guesses"]["loss"]) < 0.02
     assert told["problems"] == []
+
+
+@torch.inference_mode()
+def test_states_are_nearer_to_those_of_float64_than_bfloat16s_are():
+    texts = [inspect.getsource(module) for module in (json, inspect)]
+    packed = Packed.from_lists(Tokenizer.load(_model()).encode(texts, longest=512).ids)
+    truth = encode(load(_model(), dtype="float32").double().model, packed, backend="blocked")
+    brief = encode(load(_model(), dtype="bfloat16").model, packed, backend="blocked")
+    whole = encode(quantize(load(_model(), dtype="float32")).model, packed)
+    assert (whole - truth).norm() < (brief - truth).norm()
 
 
 def test_the_report_has_help():
