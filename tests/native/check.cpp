@@ -160,7 +160,7 @@ struct Laid {
     std::vector<int8_t> whole;
 
     ModernBertWeight lay(const std::vector<float>& weight, long depth, const std::vector<long>& order, int kind) {
-        const long panel = modernbert_panel(), step = kind == MODERNBERT_FLOAT32 ? 1 : 2, rows = order.size();
+        const long panel = modernbert_panel(), step = modernbert_step(kind), rows = order.size();
         single.resize(weight.size()), half.resize(weight.size()), whole.resize(weight.size()), worth.resize(rows);
         for (long n = 0; n < rows; n++) {
             const float* row = &weight[order[n] * depth];

@@ -38,6 +38,6 @@ if [ "$(uname -m)" = x86_64 ]; then
         try "AVX-512" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma
         try "AVX-512 with bfloat16 and VNNI" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma
     fi
-    try "AMX" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma -mamx-tile -mamx-bf16
+    try "AMX" compile g++ -O1 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512bf16 -mavx512vnni -mfma -mamx-tile -mamx-bf16 -mamx-int8
 fi
 exit $failed

@@ -180,14 +180,15 @@ class Prepacked:
             weight_NK = weight.detach() if order is None else weight.detach()[order]
             match self.numbers:
                 case "float32":
-                    return _CWeight(self._laid_out(weight_NK.float(), step=1), None)
+                    return _CWeight(self._laid_out(weight_NK.float()), None)
                 case "bfloat16":
-                    return _CWeight(self._laid_out(weight_NK.bfloat16(), step=2), None)
+                    return _CWeight(self._laid_out(weight_NK.bfloat16()), None)
                 case "int8":
                     whole_NK, worth_N = rounded(weight_NK)
-                    return _CWeight(self._laid_out(whole_NK, step=2), self._plain(worth_N))
+                    return _CWeight(self._laid_out(whole_NK), self._plain(worth_N))
 
-    def _laid_out(self, weight_NK: Tensor, *, step: int) -> int:
+    def _laid_out(self, weight_NK: Tensor) -> int:
+        step = self._kernels.step(_NUMBERS.index(self.numbers))
         panels = weight_NK.unflatten(0, (-1, self._kernels.panel)).unflatten(2, (-1, step)).transpose(1, 2).contiguous()
         self._held.append(panels)
         return panels.data_ptr()

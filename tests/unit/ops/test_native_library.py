@@ -158,7 +158,7 @@ BRIEF = AVX512 | {"avx512_bf16": True, "avx512_vnni": True}
         (AVX2 | {"avx512_f": True}, ["avx2"]),
         (AVX512, ["avx512", "avx2"]),
         (BRIEF, ["avx512bf16", "avx512", "avx2"]),
-        (BRIEF | {"amx_tile": True, "amx_bf16": True}, ["amx", "avx512bf16", "avx512", "avx2"]),
+        (BRIEF | {"amx_tile": True, "amx_bf16": True, "amx_int8": True}, ["amx", "avx512bf16", "avx512", "avx2"]),
     ],
     ids=str,
 )

@@ -21,7 +21,7 @@ _BRIEF = ("-mavx512bf16", "-mavx512vnni")
 
 VARIANTS: dict[str, dict[str, tuple[str, ...]]] = {
     "x86_64": {
-        "amx": (*_AVX512, *_BRIEF, "-mamx-tile", "-mamx-bf16"),
+        "amx": (*_AVX512, *_BRIEF, "-mamx-tile", "-mamx-bf16", "-mamx-int8"),
         "avx512bf16": (*_AVX512, *_BRIEF),
         "avx512": _AVX512,
         "avx2": ("-mavx2", "-mfma"),

@@ -21,7 +21,7 @@ SWITCH = "MODERNBERT_NATIVE"
 _AVX512 = ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl")
 _BRIEF = ("avx512_bf16", "avx512_vnni")
 _NEEDED = {
-    "amx": (*_AVX512, *_BRIEF, "amx_tile", "amx_bf16"),
+    "amx": (*_AVX512, *_BRIEF, "amx_tile", "amx_bf16", "amx_int8"),
     "avx512bf16": (*_AVX512, *_BRIEF),
     "avx512": _AVX512,
     "avx2": ("avx2", "fma3"),
@@ -37,7 +37,7 @@ class Library:
         self.variant = variant
         self.path = path
         self.handle = ctypes.CDLL(str(path))
-        for name in ("ready", "panel", "takes_head_size", "attend", "encode", "changed"):
+        for name in ("ready", "panel", "step", "takes_head_size", "attend", "encode", "changed"):
             getattr(self.handle, f"modernbert_{name}").restype = ctypes.c_int64
         self.panel = int(self.handle.modernbert_panel())
         """Columns that a weight's panel has."""
@@ -47,6 +47,10 @@ class Library:
     def is_ready(self) -> bool:
         """Whether the system lends this process what the variant was compiled for: matrix tiles have to be asked for."""
         return self.handle.modernbert_ready() == 0
+
+    def step(self, numbers: int) -> int:
+        """How many neighbours of a row lie side by side in a panel of such numbers, as modernbert.h counts them."""
+        return int(self.handle.modernbert_step(ctypes.c_int64(numbers)))
 
     def takes_head_size(self, size: int) -> bool:
         """Whether attention can run heads of this size."""

@@ -25,6 +25,20 @@ struct Panels {
     const float* worth;                      // [panels, PANEL]; of Whole only
 };
 
+template <class Number, int M, class Finish>
+INLINE void hand_over(const Rows<Number>&, const Panels<Number>&, long row, long panel, V (&acc)[M][NV], const Finish& finish) {
+    finish(row, panel, acc);
+}
+template <class Number, int M, class Finish>
+INLINE void hand_over(const Rows<Number>& a, const Panels<Number>& weight, long row, long panel, I (&acc)[M][NV], const Finish& finish) {
+    V worth[M][NV];
+#pragma GCC unroll 12
+    for (int r = 0; r < M; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < NV; v++) worth[r][v] = as_numbers(acc[r][v]) * load(weight.worth + panel * PANEL + v * W) * a.worth[row + r];
+    finish(row, panel, worth);
+}
+
 // finish(row, panel, acc): acc is V[M][NV], the sums of rows row .. row + M - 1 and of the panel's columns.
 template <class Number, class Finish>
 void multiply(Pool& pool, int threads, Rows<Number> a, long rows, long depth, Panels<Number> weight, long panels,
@@ -48,26 +62,16 @@ void multiply(Pool& pool, int threads, Rows<Number> a, long rows, long depth, Pa
                         constexpr int M = decltype(m)::value;
                         typename Number::Sum acc[M][NV] = {};
                         tile<Number, M>(a.numbers + row * depth, depth, b, depth, acc);
-                        if constexpr (std::is_same_v<typename Number::Sum, V>) {
-                            finish(row, panel, acc);
-                        } else {
-                            V worth[M][NV];
-#pragma GCC unroll 12
-                            for (int r = 0; r < M; r++)
-#pragma GCC unroll 4
-                                for (int v = 0; v < NV; v++)
-                                    worth[r][v] = as_numbers(acc[r][v]) * load(weight.worth + panel * PANEL + v * W) * a.worth[row + r];
-                            finish(row, panel, worth);
-                        }
+                        hand_over(a, weight, row, panel, acc, finish);
                     });
                 } else {
-                    alignas(64) float sums[HEIGHT][PANEL];
+                    alignas(64) typename Products<Number>::Single sums[HEIGHT][PANEL];
                     products.template run<false>(sums[0], PANEL, height, a.numbers + row * depth, depth, b, depth);
                     for_tiles<ROWS>(height, [&](long above, int some) {
                         with_rows(some, [&](auto m) {
-                            V acc[decltype(m)::value][NV];
+                            typename Number::Sum acc[decltype(m)::value][NV];
                             load(sums[above], PANEL, acc);
-                            finish(row + above, panel, acc);
+                            hand_over(a, weight, row + above, panel, acc, finish);
                         });
                     });
                 }

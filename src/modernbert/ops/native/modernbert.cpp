@@ -244,6 +244,10 @@ int64_t modernbert_ready(void) { return has_tiles() ? 0 : -3; }
 
 int64_t modernbert_panel(void) { return PANEL; }
 
+int64_t modernbert_step(int64_t numbers) {
+    return numbers == MODERNBERT_FLOAT32 ? Exact::STEP : numbers == MODERNBERT_BFLOAT16 ? Brief::STEP : Whole::STEP;
+}
+
 int64_t modernbert_takes_head_size(int64_t size) { return size > 0 && size % PANEL == 0 && size <= LARGEST_HEAD; }
 
 int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_t stride, float* out, int64_t heads, int64_t size,

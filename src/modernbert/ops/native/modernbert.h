@@ -13,8 +13,11 @@ int64_t modernbert_ready(void);
 /* Width of a weight's panels: W [N, K] is stored as [N / panel, K / step, panel, step]. */
 int64_t modernbert_panel(void);
 
-/* Numbers that weights come in: the step of their panels is 1, 2, 2. */
+/* Numbers that weights come in. */
 enum { MODERNBERT_FLOAT32 = 0, MODERNBERT_BFLOAT16 = 1, MODERNBERT_INT8 = 2 };
+
+/* The step of a panel of such numbers. */
+int64_t modernbert_step(int64_t numbers);
 
 /* 1 when heads of this size can be attended to. */
 int64_t modernbert_takes_head_size(int64_t size);

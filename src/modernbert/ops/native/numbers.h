@@ -37,7 +37,7 @@ struct Whole {
     typedef int16_t Row;
     typedef int8_t Weight;
     typedef I Sum;
-    static constexpr int STEP = 2;
+    static constexpr int STEP = HAS_TILES ? 4 : 2;
     static constexpr float MOST_WEIGHT = 127;
 
     static float most(long depth) { return std::fmin(32767.0f, std::floor(2147483647.0f / MOST_WEIGHT / depth)); }
@@ -67,7 +67,7 @@ struct Whole {
 #endif
     }
 
-    // A row in whole numbers; returns what one of them is worth.
+    // A row in whole numbers; returns what one of them is worth. For tiles, which multiply bytes, its upper halves come first.
     static INLINE float round(const float* from, long depth, int16_t* to) {
         V high{};
         for (long i = 0; i < depth; i += W) high = larger(high, absolute(load(from + i)));
@@ -75,8 +75,13 @@ struct Whole {
         const V factor = all(largest_value > 0 ? limit / largest_value : 0), magic = all(12582912.0f);
         for (long i = 0; i < depth; i += W) {
             const I whole = as_bits(load(from + i) * factor + magic);  // its low half is the number, rounded
+            if constexpr (HAS_TILES) {
+                auto *upper = reinterpret_cast<uint8_t*>(to) + i, *lower = upper + depth;
+                for (int j = 0; j < W; j++) upper[j] = static_cast<uint8_t>(whole[j] >> 8), lower[j] = static_cast<uint8_t>(whole[j]);
+            } else {
 #pragma GCC unroll 16
-            for (int j = 0; j < W; j++) to[i + j] = static_cast<int16_t>(whole[j]);
+                for (int j = 0; j < W; j++) to[i + j] = static_cast<int16_t>(whole[j]);
+            }
         }
         return largest_value / limit;
     }

@@ -46,20 +46,20 @@ INLINE void for_tiles(long rows, const Body& body) {
     }
 }
 
-template <int M>
-INLINE void load(const float* from, long pitch, V (&acc)[M][NV]) {
+template <class Single, class Sum, int M>
+INLINE void load(const Single* from, long pitch, Sum (&acc)[M][NV]) {
 #pragma GCC unroll 12
     for (int r = 0; r < M; r++)
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) acc[r][v] = load(from + r * pitch + v * W);
+        for (int v = 0; v < NV; v++) std::memcpy(&acc[r][v], from + r * pitch + v * W, sizeof acc[r][v]);
 }
 
-template <int M>
-INLINE void store(float* to, long pitch, const V (&acc)[M][NV]) {
+template <class Single, class Sum, int M>
+INLINE void store(Single* to, long pitch, const Sum (&acc)[M][NV]) {
 #pragma GCC unroll 12
     for (int r = 0; r < M; r++)
 #pragma GCC unroll 4
-        for (int v = 0; v < NV; v++) store(to + r * pitch + v * W, acc[r][v]);
+        for (int v = 0; v < NV; v++) std::memcpy(to + r * pitch + v * W, &acc[r][v], sizeof acc[r][v]);
 }
 
 // Tiles by way of memory. One of these is made by whoever makes many tiles, since a processor may have to be prepared for them.
@@ -67,6 +67,7 @@ template <class Number>
 struct Products {
     static constexpr int HEIGHT = ROWS;          // of a tile
     static constexpr bool IN_REGISTERS = true;  // sums are there first, so that `tile` alone saves the way
+    typedef float Single;                       // one of the sums
 
     // out[rows][PANEL] = a . b, or += where it ADDS; `stride` and `pitch` from one row to the next
     template <bool ADDS>

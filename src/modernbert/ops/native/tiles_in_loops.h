@@ -27,7 +27,7 @@ struct LoopTiles {
         for (int r = 0; r < rows[tile]; r++) std::memcpy(static_cast<char*>(to) + r * stride, numbers[tile][r], bytes[tile]);
     }
     void multiply(int sums, int a, int b) {
-        if (rows[sums] != rows[a] || rows[b] * 4 != bytes[a] || bytes[sums] != bytes[b]) std::abort();  // as the processor does
+        check(sums, a, b);
         for (int r = 0; r < rows[a]; r++)
             for (int n = 0; n < bytes[b] / 4; n++) {
                 float sum = number(sums, r, n);
@@ -36,7 +36,23 @@ struct LoopTiles {
             }
     }
 
+    template <class Byte>
+    void multiply_bytes(int sums, int a, int b) {
+        check(sums, a, b);
+        for (int r = 0; r < rows[a]; r++)
+            for (int n = 0; n < bytes[b] / 4; n++) {
+                int32_t sum;
+                std::memcpy(&sum, numbers[sums][r] + 4 * n, 4);
+                for (int k = 0; k < bytes[a]; k++)
+                    sum += static_cast<Byte>(numbers[a][r][k]) * static_cast<int8_t>(numbers[b][k / 4][4 * n + k % 4]);
+                std::memcpy(numbers[sums][r] + 4 * n, &sum, 4);
+            }
+    }
+
   private:
+    void check(int sums, int a, int b) const {
+        if (rows[sums] != rows[a] || rows[b] * 4 != bytes[a] || bytes[sums] != bytes[b]) std::abort();  // as the processor does
+    }
     float number(int tile, int row, int column) const {
         float x;
         std::memcpy(&x, numbers[tile][row] + 4 * column, 4);
@@ -59,9 +75,13 @@ struct LoopTiles {
 #undef _tile_loadd
 #undef _tile_stored
 #undef _tile_dpbf16ps
+#undef _tile_dpbssd
+#undef _tile_dpbusd
 #define _tile_loadconfig(from) LoopTiles::mine().shape(from)
 #define _tile_release() (LoopTiles::mine() = {})
 #define _tile_zero(tile) std::memset(LoopTiles::mine().numbers[tile], 0, 16 * 64)
 #define _tile_loadd(tile, from, stride) LoopTiles::mine().load(tile, from, stride)
 #define _tile_stored(tile, to, stride) LoopTiles::mine().store(tile, to, stride)
 #define _tile_dpbf16ps(sums, a, b) LoopTiles::mine().multiply(sums, a, b)
+#define _tile_dpbssd(sums, a, b) LoopTiles::mine().multiply_bytes<int8_t>(sums, a, b)
+#define _tile_dpbusd(sums, a, b) LoopTiles::mine().multiply_bytes<uint8_t>(sums, a, b)

@@ -13,6 +13,13 @@
 
 namespace modernbert {
 
+// Whether the processor multiplies matrix tiles, or plain loops stand in for that; see tiles.h.
+#if defined(__AMX_TILE__) || defined(MODERNBERT_TILES)
+constexpr bool HAS_TILES = true;
+#else
+constexpr bool HAS_TILES = false;
+#endif
+
 constexpr int W = MODERNBERT_WIDTH;
 typedef float V __attribute__((vector_size(W * 4)));
 typedef int32_t I __attribute__((vector_size(W * 4)));
