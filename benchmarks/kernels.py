@@ -20,6 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from modernbert.bench.machine import Machine, examine
 from modernbert.bench.timing import Timing, alternate, paired_ratio
 from modernbert.core.files import write_atomically
+from modernbert.model.counts import pairs_in_window
 from modernbert.ops.attention import attend
 from modernbert.ops.packed import Packed
 from modernbert.ops.window import Window
@@ -124,9 +125,7 @@ def _by_rows(q: Tensor, k: Tensor, v: Tensor, documents: int, length: int, windo
 
 def _pairs(length: int, window: Window) -> int:
     """Queries and keys of one document that see each other."""
-    if window.left is None or window.right is None:
-        return length * length
-    return sum(min(place, window.left) + 1 + min(length - 1 - place, window.right) for place in range(length))
+    return length**2 if window.left is None else pairs_in_window(length, window.left)
 
 
 def page(rows: Sequence[Row], machine: Machine) -> str:

@@ -40,7 +40,7 @@ def attention_flops(config: ModelConfig, lengths: Iterable[int]) -> int:
     num_global = config.layer_kinds.count("full_attention")
     num_local = config.num_hidden_layers - num_global
     pairs = sum(
-        num_global * length**2 + num_local * _pairs_in_window(length, config.window_reach) for length in lengths
+        num_global * length**2 + num_local * pairs_in_window(length, config.window_reach) for length in lengths
     )
     return 4 * config.hidden_size * pairs
 
@@ -55,7 +55,7 @@ def forward_flops(config: ModelConfig, lengths: Iterable[int], *, num_predicted:
     )
 
 
-def _pairs_in_window(length: int, reach: int) -> int:
+def pairs_in_window(length: int, reach: int) -> int:
     """Ordered pairs of tokens at most `reach` apart."""
     reach = min(reach, max(0, length - 1))
     return length * (2 * reach + 1) - reach * (reach + 1)
