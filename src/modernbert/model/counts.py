@@ -39,9 +39,7 @@ def attention_flops(config: ModelConfig, lengths: Iterable[int]) -> int:
     """FLOP of q k' and of the weighted values for documents of these lengths, forward, only pairs that see each other."""
     num_global = config.layer_kinds.count("full_attention")
     num_local = config.num_hidden_layers - num_global
-    pairs = sum(
-        num_global * length**2 + num_local * pairs_in_window(length, config.window_reach) for length in lengths
-    )
+    pairs = sum(num_global * length**2 + num_local * pairs_in_window(length, config.window_reach) for length in lengths)
     return 4 * config.hidden_size * pairs
 
 

@@ -78,7 +78,7 @@ def test_a_window_saves_what_it_hides():
 @pytest.mark.parametrize("reach", [0, 1, 8, 64])
 @pytest.mark.parametrize("length", [0, 1, 2, 8, 9, 10, 64, 65, 66, 130])
 def test_pairs_in_a_window_are_counted_at_every_edge(length, reach):
-    assert counts._pairs_in_window(length, reach) == brute_force(length, reach)
+    assert counts.pairs_in_window(length, reach) == brute_force(length, reach)
 
 
 def brute_force(length, reach):
