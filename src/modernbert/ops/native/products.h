@@ -62,6 +62,18 @@ INLINE void store(Single* to, long pitch, const Sum (&acc)[M][NV]) {
         for (int v = 0; v < NV; v++) std::memcpy(to + r * pitch + v * W, &acc[r][v], sizeof acc[r][v]);
 }
 
+// out[rows][PANEL] = a . b, or += where it `adds`; `stride` and `pitch` from one row to the next.
+template <class Number>
+INLINE void by_vectors(bool adds, float* out, long pitch, int rows, const typename Number::Row* a, long stride,
+                       const typename Number::Weight* b, long depth) {
+    with_rows(rows, [&](auto m) {
+        V acc[decltype(m)::value][NV] = {};
+        if (adds) load(out, pitch, acc);
+        tile<Number>(a, stride, b, depth, acc);
+        store(out, pitch, acc);
+    });
+}
+
 // Tiles by way of memory. One of these is made by whoever makes many tiles, since a processor may have to be prepared for them.
 template <class Number>
 struct Products {
@@ -69,16 +81,10 @@ struct Products {
     static constexpr bool IN_REGISTERS = true;  // sums are there first, so that `tile` alone saves the way
     typedef float Single;                       // one of the sums
 
-    // out[rows][PANEL] = a . b, or += where it ADDS; `stride` and `pitch` from one row to the next
+    // As `by_vectors`.
     template <bool ADDS>
     INLINE void run(float* out, long pitch, int rows, const typename Number::Row* a, long stride, const typename Number::Weight* b, long depth) {
-        with_rows(rows, [&](auto m) {
-            constexpr int M = decltype(m)::value;
-            V acc[M][NV] = {};
-            if constexpr (ADDS) load(out, pitch, acc);
-            tile<Number, M>(a, stride, b, depth, acc);
-            store(out, pitch, acc);
-        });
+        by_vectors<Number>(ADDS, out, pitch, rows, a, stride, b, depth);
     }
 };
 

@@ -61,12 +61,8 @@ struct Products<Brief> {
         }
         if (whole == depth) return;
         for_tiles<ROWS>(rows, [&](long above, int some) {
-            with_rows(some, [&](auto m) {
-                V acc[decltype(m)::value][NV] = {};
-                if (ADDS || whole > 0) load(out + above * pitch, pitch, acc);
-                tile<Brief>(a + above * stride + whole, stride, b + whole * PANEL, depth - whole, acc);
-                store(out + above * pitch, pitch, acc);
-            });
+            by_vectors<Brief>(ADDS || whole > 0, out + above * pitch, pitch, some, a + above * stride + whole, stride, b + whole * PANEL,
+                              depth - whole);
         });
     }
 
