@@ -1,7 +1,7 @@
 """`accelerate`: the same outputs for every head and family, and what sentence-transformers gains from it on real texts.
 
     python benchmarks/accelerated.py                             # a base on 256 texts; writes docs/benchmarks-accelerate.md
-    python benchmarks/accelerated.py --size nano --texts 32 --no-write
+    python benchmarks/accelerated.py --size tiny --texts 32 --no-write
 
 Texts are docstrings and functions of Python's standard library. Weights are random (speed does not depend on them). Stock
 and accelerated are the same object, accelerated and restored in turns, called as its users call it: tokenizing,

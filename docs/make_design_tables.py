@@ -101,7 +101,7 @@ def _widths() -> str:
     """What a width can use, beside what was published."""
     rows = [["width", "layers it can use", "published"]]
     for name, shape in SIZES.items():
-        if name != "nano":
+        if name != "tiny":
             enough = f"{enough_layers(shape.hidden_size):.0f}"
             rows.append([f"{shape.hidden_size:,}", enough, f"{shape.num_hidden_layers} ({name})"])
     return table(rows)

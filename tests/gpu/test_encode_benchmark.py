@@ -19,7 +19,7 @@ def test_the_benchmark_runs_against_what_is_installed(more):
         "--device",
         "cuda",
         "--size",
-        "nano",
+        "tiny",
         "--rounds",
         "3",
         "--no-write",

@@ -42,6 +42,8 @@ def demonstration() -> tuple[Path, dict[str, object], str]:
     for module in MODULES:
         (text / module).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(Path(sysconfig.get_path("stdlib")) / module, text / module)
-    done = modernbert("demo", "--text", "text", "--minutes", "0.1", "--vocab-size", "640", "--json", cwd=home)
+    done = modernbert(
+        "demo", "--train", "--text", "text", "--minutes", "0.1", "--vocab-size", "640", "--json", cwd=home
+    )
     assert done.returncode == 0, done.stderr.decode()
     return home / "runs" / "demo", json.loads(done.stdout), done.stderr.decode()

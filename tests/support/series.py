@@ -7,7 +7,7 @@ from modernbert.model.store import fresh, save
 from support.texts import small_tokenizer
 from support.tiny import tiny_config
 
-RECIPE = "model: nano\nseed: 17\n"
+RECIPE = "model: tiny\nseed: 17\n"
 
 
 def published(home: Path, *steps: int) -> list[Path]:

@@ -13,7 +13,7 @@ from support.texts import small_tokenizer
 
 def small_model(*, seed: int = 0) -> tuple[MaskedLM, Tokenizer]:
     tokenizer = small_tokenizer()
-    return fresh(with_vocabulary(SIZES["nano"], Vocabulary.of(tokenizer)), MaskedLM, seed=seed).eval(), tokenizer
+    return fresh(with_vocabulary(SIZES["tiny"], Vocabulary.of(tokenizer)), MaskedLM, seed=seed).eval(), tokenizer
 
 
 def small_checkpoint(folder: Path) -> Path:

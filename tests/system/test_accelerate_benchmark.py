@@ -22,7 +22,7 @@ def test_it_compares_before_it_times_and_leaves_the_page_alone(accelerated, monk
     monkeypatch.setattr(accelerated, "HEADS", ("ModernBertForSequenceClassification",))
     monkeypatch.setattr(accelerated, "FAMILIES", ("SentenceTransformer",))
     page = accelerated.PAGE.read_bytes() if accelerated.PAGE.exists() else b""
-    words = ["--size", "nano", "--texts", "4", "--kinds", "docstrings", "--dtypes", "float32", "--rounds", "3"]
+    words = ["--size", "tiny", "--texts", "4", "--kinds", "docstrings", "--dtypes", "float32", "--rounds", "3"]
     accelerated.main([*words, "--no-write"])
     rows = [line.split("|")[1].strip() for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
     assert rows == [

@@ -15,7 +15,7 @@ QUICK = ("--rounds", "2", "--most-seconds", "0.1", "--budget", "1GB")
 
 
 def test_a_small_study_from_plan_to_report(tmp_path):
-    what = ("--models", "modernbert", "--sizes", "nano", "--workloads", "variable-512", "--documents", "3")
+    what = ("--models", "modernbert", "--sizes", "tiny", "--workloads", "variable-512", "--documents", "3")
     words = ("bench", *what, "--backends", "ours-fp32", "stock-fp32", "--out", "out", *QUICK)
     done = modernbert(*words, cwd=tmp_path)
     assert done.returncode == 0, done.stderr.decode()
@@ -23,7 +23,7 @@ def test_a_small_study_from_plan_to_report(tmp_path):
     for title in (
         "Ours against each of the others",
         "variable-512, in detail",
-        "ModernBERT-nano",
+        "ModernBERT-tiny",
         "wrote out/report.html",
     ):
         assert title in text
@@ -31,7 +31,7 @@ def test_a_small_study_from_plan_to_report(tmp_path):
     figures = json.loads((tmp_path / "out" / "study.json").read_text())["cells"][0]["figures"]
     assert figures.keys() == {"ours-fp32, packed", "stock-fp32, sorted", "stock-fp32, given"}
     assert all(one["tokens_per_second"] > 0 for one in figures.values())
-    assert (tmp_path / "out" / "roofline-nano.png").stat().st_size > 10_000
+    assert (tmp_path / "out" / "roofline-tiny.png").stat().st_size > 10_000
 
 
 def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, capsys):
@@ -56,7 +56,7 @@ def test_a_dry_run_prints_the_plan_and_writes_nothing(tmp_path, monkeypatch, cap
         (("--workloads", "fixed-513"), "--workloads: found 'fixed-513'"),
         (("--backends", "jax"), "--backends: found 'jax'"),
         (("--budget", "100MB"), "--budget: found 100MB, but the weights of"),
-        (("--out", "file/out", "--sizes", "nano"), "--out file/out: nothing can be written there"),
+        (("--out", "file/out", "--sizes", "tiny"), "--out file/out: nothing can be written there"),
     ],
 )
 def test_a_wrong_use_is_told_in_one_sentence(words, told, tmp_path, monkeypatch, capsys):

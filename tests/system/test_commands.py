@@ -31,14 +31,14 @@ def test_help_is_instant(words):
 
 
 def test_fill_mask_takes_texts_as_words():
-    done = modernbert("fill-mask", _model(), "import [MASK]", "a [MASK] b [MASK]", "--top-k", "2")
+    done = modernbert("fill-mask", "--model", _model(), "import [MASK]", "a [MASK] b [MASK]", "--top-k", "2")
     lines = done.stdout.decode().splitlines()
     assert [line.startswith("  ") for line in lines] == [False, True, False, True, True]
     assert lines[1].count("%") == 2
 
 
 def test_fill_mask_takes_stdin_and_prints_json():
-    done = modernbert("fill-mask", _model(), "--json", stdin="import [MASK]\nx = [MASK]\n")
+    done = modernbert("fill-mask", "--model", _model(), "--json", stdin="import [MASK]\nx = [MASK]\n")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["text"] for row in rows] == ["import [MASK]", "x = [MASK]"]
     assert len(rows[0]["masks"][0]) == 5
@@ -46,7 +46,7 @@ def test_fill_mask_takes_stdin_and_prints_json():
 
 
 def test_embed_prints_one_json_line_a_text():
-    done = modernbert("embed", _model(), stdin="def f(): pass\nh\u00e9llo\n")
+    done = modernbert("embed", "--model", _model(), stdin="def f(): pass\nh\u00e9llo\n")
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     assert [row["text"] for row in rows] == ["def f(): pass", "h\u00e9llo"]
     assert len(rows[0]["embedding"]) == 128
@@ -55,13 +55,13 @@ def test_embed_prints_one_json_line_a_text():
 def test_embed_writes_an_array_of_the_same_vectors(tmp_path):
     (tmp_path / "a.txt").write_text("one\ntwo\n")
     (tmp_path / "b.jsonl").write_text('{"text": "three\\nlines"}\n')
-    done = modernbert("embed", _model(), "a.txt", "b.jsonl", "--out", "v.npy", "--normalize", cwd=tmp_path)
+    done = modernbert("embed", "--model", _model(), "a.txt", "b.jsonl", "--out", "v.npy", "--normalize", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     vectors = np.load(tmp_path / "v.npy")
     assert vectors.shape == (3, 128)
     assert vectors.dtype == np.float32
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
-    modernbert("embed", _model(), "a.txt", "b.jsonl", "--out", "v.jsonl", "--normalize", cwd=tmp_path)
+    modernbert("embed", "--model", _model(), "a.txt", "b.jsonl", "--out", "v.jsonl", "--normalize", cwd=tmp_path)
     rows = [json.loads(line) for line in (tmp_path / "v.jsonl").read_text().splitlines()]
     np.testing.assert_allclose([row["embedding"] for row in rows], vectors, atol=1e-6)
 
@@ -79,7 +79,7 @@ def test_doctor_says_what_will_run_and_why():
 
 def test_nul_bytes_and_a_megabyte_on_one_line_are_text():
     line = b"x\0y " + b"word " * 200_000
-    done = modernbert("embed", _model(), stdin=line + b"\nshort\n")
+    done = modernbert("embed", "--model", _model(), stdin=line + b"\nshort\n")
     assert done.returncode == 0, done.stderr
     rows = [json.loads(row) for row in done.stdout.splitlines()]
     assert len(rows) == 2
@@ -107,7 +107,7 @@ def test_a_wrong_use_gets_one_sentence_and_exit_code_2(case, tmp_path):
     (verb, *rest), stdin, message = WRONG[case]
     (tmp_path / "bad.jsonl").write_text("{\n")
     (tmp_path / "odd.jsonl").write_text('{"txt": 1}\n')
-    done = modernbert(verb, _model(), *rest, stdin=stdin, cwd=tmp_path)
+    done = modernbert(verb, "--model", _model(), *rest, stdin=stdin, cwd=tmp_path)
     stderr = done.stderr.decode()
     assert done.returncode == 2, stderr
     assert message in stderr
@@ -116,21 +116,21 @@ def test_a_wrong_use_gets_one_sentence_and_exit_code_2(case, tmp_path):
 
 
 def test_a_lone_surrogate_on_the_command_line_is_named():
-    done = modernbert("fill-mask", _model(), "bad \udcff [MASK]")
+    done = modernbert("fill-mask", "--model", _model(), "bad \udcff [MASK]")
     assert done.returncode == 2
     assert b"lone surrogate" in done.stderr
 
 
 @pytest.mark.parametrize("model", ["no-such-folder", "some/model"])
 def test_an_unknown_model_is_one_sentence(model):
-    done = modernbert("embed", model, stdin=b"x\n")
+    done = modernbert("embed", "--model", model, stdin=b"x\n")
     assert done.returncode == 2
     assert model.encode() in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
 
 
 def test_a_folder_that_is_not_a_model_is_one_sentence(tmp_path):
-    done = modernbert("fill-mask", str(tmp_path), "[MASK]")
+    done = modernbert("fill-mask", "--model", str(tmp_path), "[MASK]")
     assert done.returncode == 2
     assert b"config.json is missing" in done.stderr
 

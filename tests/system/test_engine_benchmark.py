@@ -59,7 +59,7 @@ def test_a_comparison_times_all_and_puts_the_ratio_on_the_page(engine, monkeypat
     assert calls == [8, 32] * 4, "once to compare, three times to measure"
     assert (row.rounds, row.num_texts) == (3, 4)
     assert 0 < row.error < 1e-5
-    (line,) = [line for line in engine._speed_lines("nano", [row]) if line.startswith("| functions")]
+    (line,) = [line for line in engine._speed_lines("tiny", [row]) if line.startswith("| functions")]
     assert f"{row.texts_per_second[engine.OURS]:,.1f}" in line
 
 
@@ -84,7 +84,7 @@ def test_the_peak_of_memory_counts_what_was_freed_again(engine):
 
 
 def test_the_model_is_limited_on_both_sides(engine, tmp_path):
-    folder = engine._model(tmp_path / "model", "nano", 32)
+    folder = engine._model(tmp_path / "model", "tiny", 32)
     assert engine.Tokenizer.load(folder).longest == 32
     assert engine.Embedder.from_pretrained(folder).engine.room.longest == 32
-    assert engine.Embedder.from_pretrained(folder).encoder.config.hidden_size == SIZES["nano"].hidden_size
+    assert engine.Embedder.from_pretrained(folder).encoder.config.hidden_size == SIZES["tiny"].hidden_size

@@ -27,7 +27,7 @@ def _model() -> str:
 
 def test_the_report_of_a_trained_model_says_that_int8_is_fine():
     texts = "\n".join(f"def area_{number}(radius): return {number} * radius" for number in range(40))
-    done = modernbert("model", "check-int8", _model(), "-", "--seconds", "0.1", "--json", stdin=texts)
+    done = modernbert("model", "check-int8", "-", "--model", _model(), "--seconds", "0.1", "--json", stdin=texts)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     assert told["num_texts"] == 40
@@ -53,7 +53,7 @@ def test_the_report_has_help():
 
 
 def test_embed_takes_int8():
-    done = modernbert("embed", _model(), "--dtype", "int8", stdin=f"{TEXT}\n")
+    done = modernbert("embed", "--model", _model(), "--dtype", "int8", stdin=f"{TEXT}\n")
     found = json.loads(done.stdout)["embedding"]
     embedder = Embedder.from_pretrained(_model(), dtype="float32")
     assert found == pytest.approx(embedder.encode([TEXT])[0].tolist(), abs=0.02)
@@ -62,7 +62,7 @@ def test_embed_takes_int8():
 
 
 def test_fill_mask_takes_int8():
-    done = modernbert("fill-mask", _model(), TEXT, "--dtype", "int8", "--json")
+    done = modernbert("fill-mask", "--model", _model(), TEXT, "--dtype", "int8", "--json")
     found = [guess["score"] for guess in json.loads(done.stdout)["masks"][0]]
     filler = MaskFiller.from_pretrained(_model(), dtype="float32")
     assert found == pytest.approx([guess.score for guess in filler.fill([TEXT])[0][0]], abs=0.02)

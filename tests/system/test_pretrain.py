@@ -47,13 +47,13 @@ def home(tmp_path_factory):
         Path("mine.yaml").write_text(MINE)
         did("tokenizer train text.jsonl --out tokenizer --vocab-size 448 --num-unused 8")
         did("data tokenize text.jsonl --tokenizer tokenizer --out shards --hold-out 0.15 --num-workers 0")
-        did("pretrain nano-cpu mine.yaml --optim.lr 8e-3")
+        did("pretrain tiny mine.yaml --optim.lr 8e-3")
         published = " ".join(sorted(str(path) for path in Path("runs/small/published").iterdir())[-3:])
         did(f"model average {published} --out averaged")
         Path("wider.yaml").write_text("hidden_size: 64\nnum_attention_heads: 4\nnum_hidden_layers: 4\n")
         did("model grow runs/small/model grown --config wider.yaml")
         grow = "--start.kind grow --start.path runs/small/model --run runs/large --stages.pretrain.tokens 2K"
-        did(f"pretrain nano-cpu mine.yaml {grow} {' '.join(WIDER)}")
+        did(f"pretrain tiny mine.yaml {grow} {' '.join(WIDER)}")
     return home
 
 

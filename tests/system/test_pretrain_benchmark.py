@@ -42,16 +42,16 @@ def test_it_compares_all_three_and_leaves_the_page_alone(pretrain, tmp_path, cap
     draw = random.Random(1)
     lines = [json.dumps({"text": " ".join(draw.choices(WORDS, k=draw.randrange(5, 200)))}) for _ in range(60)]
     (tmp_path / "made.jsonl").write_text("\n".join(lines), encoding="utf-8")
-    options = ["--vocabulary", "512", "--cases", "nano:256", "--rounds", "3", "--no-write"]
+    options = ["--vocabulary", "512", "--cases", "tiny:256", "--rounds", "3", "--no-write"]
     pretrain.main(["--text", str(tmp_path / "made.jsonl"), *options])
-    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| nano")]
+    rows = [line.split("|") for line in capsys.readouterr().out.splitlines() if line.startswith("| tiny")]
     assert [row[2].strip() for row in rows] == ["Trainer, a document a row", "Trainer, concatenated", "ours"]
     assert all(float(row[5].replace(",", "")) > 0 for row in rows)
     assert (page.read_bytes() if page.exists() else None) == before
 
 
 def test_a_model_that_computes_something_else_is_not_timed(pretrain, text):
-    model = fresh(with_vocabulary(SIZES["nano"], Vocabulary.of(text.tokenizer)), MaskedLM)
+    model = fresh(with_vocabulary(SIZES["tiny"], Vocabulary.of(text.tokenizer)), MaskedLM)
     pretrain.check_equal(model, pretrain.stock_model(model, sparse=True), text)
     other = pretrain.stock_model(model, sparse=True)
     with torch.no_grad():
@@ -72,7 +72,7 @@ def test_the_peers_read_the_documents_as_their_script_does(pretrain, text):
 
 def test_a_step_of_transformers_trainer_counts_what_it_read(pretrain, text, tmp_path):
     vocabulary = Vocabulary.of(text.tokenizer)
-    model = fresh(with_vocabulary(SIZES["nano"], vocabulary), MaskedLM)
+    model = fresh(with_vocabulary(SIZES["tiny"], vocabulary), MaskedLM)
     contenders = pretrain._contenders(model, text, 256, torch.device("cpu"), tmp_path, fuses=False)
     steps = {name: [contender.step() for _ in range(2)] for name, contender in contenders.items()}
     for contender in contenders.values():
@@ -87,7 +87,7 @@ def test_a_step_of_transformers_trainer_counts_what_it_read(pretrain, text, tmp_
 
 
 def test_an_error_inside_the_trainer_reaches_who_asked_for_the_step(pretrain, text, tmp_path):
-    model = fresh(with_vocabulary(SIZES["nano"], Vocabulary.of(text.tokenizer)), MaskedLM)
+    model = fresh(with_vocabulary(SIZES["tiny"], Vocabulary.of(text.tokenizer)), MaskedLM)
     contenders = pretrain._contenders(model, text, 256, torch.device("cpu"), tmp_path, fuses=False)
     contender = contenders[pretrain.PADDED]
     contender._trainer.data_collator = lambda rows: 1 / 0
@@ -98,7 +98,7 @@ def test_an_error_inside_the_trainer_reaches_who_asked_for_the_step(pretrain, te
 def test_the_shares_of_a_profile_add_up_and_name_the_parts(pretrain, text, tmp_path):
     from hotspots import where_time_goes
 
-    model = fresh(with_vocabulary(SIZES["nano"], Vocabulary.of(text.tokenizer)), MaskedLM)
+    model = fresh(with_vocabulary(SIZES["tiny"], Vocabulary.of(text.tokenizer)), MaskedLM)
     ours = pretrain._contenders(model, text, 256, torch.device("cpu"), tmp_path, fuses=False)[pretrain.OURS]
     shares = {line.split("|")[1].strip(): line.split("|")[2] for line in where_time_goes(ours, steps=1)[2:]}
     assert {"linear", "attention", "decoder and loss", "optimizer", "data", "norms", "rotary"} <= set(shares)
@@ -109,7 +109,7 @@ def test_the_page_tells_text_machine_and_every_row(pretrain, text):
     from modernbert.bench.machine import examine
 
     row = pretrain.Row(
-        case="nano:256",
+        case="tiny:256",
         contender=pretrain.PADDED,
         tokens=250,
         pads=0.25,
@@ -120,6 +120,6 @@ def test_the_page_tells_text_machine_and_every_row(pretrain, text):
         first_loss=6.2,
     )
     page = pretrain._page([row], text, examine(), 0.1, fuses=False)
-    assert "| nano:256 | Trainer, a document a row | 250 | 25% | 1,234 | 50% | 2.50 (2.00–3.00) | 3 | 6.20 |" in page
+    assert "| tiny:256 | Trainer, a document a row | 250 | 25% | 1,234 | 50% | 2.50 (2.00–3.00) | 3 | 6.20 |" in page
     assert "Text: made; 40 documents" in page
     assert "load before 0.1" in page

@@ -26,7 +26,7 @@ def test_settings_are_read_without_torch(module):
 
 
 def test_transformers_is_never_needed_to_run():
-    _runs("import modernbert.cli.main, modernbert.demo.run, sys; assert 'transformers' not in sys.modules")
+    _runs("import modernbert.cli.main, modernbert.demo.train, sys; assert 'transformers' not in sys.modules")
 
 
 @pytest.mark.parametrize("name", modernbert.__all__)

@@ -27,7 +27,7 @@ from modernbert.infer.engine import longest_text
 from modernbert.model.encoder import Encoder
 from modernbert.model.heads import MaskedLM
 from modernbert.model.hf_config import from_file
-from modernbert.model.hub import folder_of
+from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.pool import Pooling, pool
 from modernbert.model.quantize import quantize
 from modernbert.model.store import load
@@ -142,7 +142,7 @@ def check_int8(
     """Compare int8 with float32.
 
     Args:
-        source: a folder or Hub id.
+        source: a packaged model, a folder or a Hub id.
         texts: of the kind that the model is for; a hundred or more make the neighbours telling.
         most_tokens: texts are drawn until there are so many; how many are left out is said.
         seconds: for timing, three rounds at least.
@@ -158,7 +158,7 @@ def check_int8(
     _, architecture = from_file(folder / "config.json")
     model = load(folder, MaskedLM, dtype="float32") if architecture == "ModernBertForMaskedLM" else None
     full = load(folder, Encoder, dtype="float32") if model is None else model.model
-    tokenizer = Tokenizer.load(folder)
+    tokenizer = Tokenizer.load(tokenizer_folder(folder))
     both = full, quantize(copy.copy(full))  # a shallow copy: the same weights, and a switch of its own
     documents = _some(_documents(texts, tokenizer, full), most_tokens)
     how = pooling or full.config.classifier_pooling

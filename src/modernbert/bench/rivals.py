@@ -14,12 +14,12 @@ from modernbert.model.counts import attention_flops, forward_flops, linear_flops
 if TYPE_CHECKING:
     from torch import nn
 
-Size = Literal["base", "large", "nano"]
+Size = Literal["base", "large", "tiny"]
 
 MODELS = ("bert", "roberta", "debertav3", "nomic", "gte", "modernbert")
-SIZE_NAMES: tuple[Size, ...] = ("base", "large", "nano")
-NANO = "a shape of minutes, for trying the command out; its figures say nothing about the models"
-_NANO_VOCAB = 4096
+SIZE_NAMES: tuple[Size, ...] = ("base", "large", "tiny")
+TINY = "a shape of minutes, for trying the command out; its figures say nothing about the models"
+_TINY_VOCAB = 4096
 
 _BUCKETS = 256
 """DeBERTa's relative positions to each side."""
@@ -63,8 +63,8 @@ class Rival:
     def config(self) -> ModelConfig:
         """The shape in our words; only of ModernBERT. Beyond 8,192 tokens the rotary base grows with the length."""
         config = replace(SIZES[self.size], max_position_embeddings=self.longest)
-        if self.size == "nano":
-            config = replace(config, vocab_size=_NANO_VOCAB, pad_token_id=0)
+        if self.size == "tiny":
+            config = replace(config, vocab_size=_TINY_VOCAB, pad_token_id=0)
         stretch = max(1.0, self.longest / 8192) ** (config.head_dim / (config.head_dim - 2))  # NTK-aware scaling
         return replace(config, global_rope_theta=config.global_rope_theta * stretch)
 
@@ -189,10 +189,10 @@ def _modernbert(size: Size) -> Rival:
         width=config.hidden_size,
         gate=config.intermediate_size,
         heads=config.num_attention_heads,
-        vocab_size=_NANO_VOCAB if size == "nano" else config.vocab_size,
+        vocab_size=_TINY_VOCAB if size == "tiny" else config.vocab_size,
         longest=8192,
         is_gated=True,
-        note=NANO if size == "nano" else "",
+        note=TINY if size == "tiny" else "",
     )
 
 
@@ -281,17 +281,17 @@ def _large(base: Rival) -> Rival:
     return replace(base, size="large", label=name, layers=24, width=1024, gate=4096, heads=16)
 
 
-def _nano(base: Rival) -> Rival:
+def _tiny(base: Rival) -> Rival:
     if base.is_ours:
-        return _modernbert("nano")
-    name = f"{base.label.removesuffix('-base')}-nano"
+        return _modernbert("tiny")
+    name = f"{base.label.removesuffix('-base')}-tiny"
     return replace(
-        base, size="nano", label=name, vocab_size=_NANO_VOCAB, layers=4, width=128, gate=192, heads=2, note=NANO
+        base, size="tiny", label=name, vocab_size=_TINY_VOCAB, layers=4, width=128, gate=192, heads=2, note=TINY
     )
 
 
 _RIVALS: dict[tuple[str, str], Rival] = {
     **{(name, "base"): base for name, base in _BASE.items()},
     **{(name, "large"): _large(base) for name, base in _BASE.items() if name != "nomic"},  # NomicBERT has one size
-    **{(name, "nano"): _nano(base) for name, base in _BASE.items()},
+    **{(name, "tiny"): _tiny(base) for name, base in _BASE.items()},
 }

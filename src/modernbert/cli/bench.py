@@ -19,7 +19,7 @@ class Bench:
     models: tuple[str, ...] = ("bert", "roberta", "debertav3", "nomic", "gte", "modernbert")
     """Which models, with random weights."""
     sizes: tuple[str, ...] = ("base",)
-    """base and large; nano for trying the command out."""
+    """base and large; tiny for trying the command out."""
     workloads: tuple[str, ...] = (
         "fixed-512",
         "variable-512",

@@ -1,31 +1,59 @@
-"""`modernbert demo`: train a small ModernBERT here and now, and show what it learnt."""
+"""`modernbert demo`: the packaged model at work; with --train, a small one trained here and now."""
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from modernbert.demo.config import Settings
+from modernbert.model.packaged import DEFAULT
 
 if TYPE_CHECKING:
-    from modernbert.demo.run import Outcome
+    from modernbert.demo.show import Filled, Search
+    from modernbert.demo.train import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """Train a small ModernBERT here and now (about four minutes on two cores), and show what it learnt."""
+    """See the packaged model fill masks and search Python's standard library by meaning, in seconds.
 
+    With --train a small ModernBERT is trained here and now (about four minutes on two cores), and shows what it learnt.
+    """
+
+    model: str = DEFAULT
+    """A packaged model (see `modernbert models`), a folder or a Hub id."""
+    train: bool = False
+    """Train one live; the settings below are for this."""
     settings: Annotated[Settings, tyro.conf.arg(name="")]
     json: bool = False
     """Print the outcome as one JSON object."""
 
     def run(self) -> None:
-        """Train, save, report."""
+        """Show, or train, save and report."""
+        if self.train:
+            self._train()
+        else:
+            self._show()
+
+    def _show(self) -> None:
+        from modernbert.demo.show import fill, search
+
+        filled = fill(self.model)
+        if not self.json:
+            print("\n".join(_blanks(self.model, filled)), flush=True)
+        found = search(self.model)
+        if self.json:
+            print(json.dumps({"filled": [asdict(one) for one in filled], "search": asdict(found)}))
+            return
+        print("\n".join(_answers(found)))
+        print("train one yourself, live: modernbert demo --train")
+
+    def _train(self) -> None:
         from modernbert.core.errors import require
         from modernbert.demo.report import write_report
-        from modernbert.demo.run import run
+        from modernbert.demo.train import run
 
         require("matplotlib", extra="train")
         outcome = run(self.settings)
@@ -37,7 +65,22 @@ class Demo:
         for line in _lines(outcome):
             print(line)
         print(f"report: {page}")
-        print(f"model:  {outcome.model_folder}   try: modernbert fill-mask {outcome.model_folder} 'import [MASK]'")
+        folder = outcome.model_folder
+        print(f"model:  {folder}   try: modernbert fill-mask 'import [MASK]' --model {folder}")
+
+
+def _blanks(model: str, filled: "Sequence[Filled]") -> Iterator[str]:
+    yield f"{model} fills masks"
+    for one in filled:
+        guesses = "  ".join(f"{guess.token.strip()} {guess.score:.0%}" for guess in one.guesses)
+        yield f"  {' '.join(one.text.split())}\n      {guesses}"
+
+
+def _answers(found: "Search") -> Iterator[str]:
+    yield f"{found.num_functions:,} functions of the standard library, embedded in {found.seconds:.0f} s and searched by meaning"
+    for answer in found.answers:
+        yield f"  {answer.question}"
+        yield "      " + "  ".join(f"{function.name} {cosine:.2f}" for function, cosine in answer.nearest)
 
 
 def _lines(outcome: "Outcome") -> Iterator[str]:

@@ -7,15 +7,17 @@ from typing import Literal
 
 import tyro
 
+from modernbert.model.packaged import DEFAULT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embed:
     """One vector a text: JSON lines on stdout, or a float32 array in a .npy file."""
 
-    model: tyro.conf.Positional[str]
-    """Folder or Hub id of a ModernBERT checkpoint."""
     files: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Texts, one a line, or .jsonl with a "text" each; stdin when there is none."""
+    model: str = DEFAULT
+    """A packaged model (see `modernbert models`), a folder or a Hub id of a ModernBERT checkpoint."""
     out: Path | None = None
     """A .npy or .jsonl file; absent: JSON lines on stdout."""
     pooling: Literal["cls", "mean"] | None = None

@@ -7,15 +7,17 @@ from typing import Literal
 
 import tyro
 
+from modernbert.model.packaged import DEFAULT
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FillMask:
     """Fill every [MASK] of each text."""
 
-    model: tyro.conf.Positional[str]
-    """Folder or Hub id of a ModernBERT masked language model."""
     texts: tyro.conf.Positional[tuple[str, ...]] = ()
     """Texts with [MASK] in them; from --file or stdin, one a line, when there is none."""
+    model: str = DEFAULT
+    """A packaged model (see `modernbert models`), a folder or a Hub id of a masked language model."""
     file: Path | None = None
     """Texts, one a line, or .jsonl with a "text" each."""
     top_k: int = 5

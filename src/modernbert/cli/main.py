@@ -21,8 +21,10 @@ from modernbert.cli.embed import Embed
 from modernbert.cli.fill_mask import FillMask
 from modernbert.cli.model_average import Average
 from modernbert.cli.model_check_int8 import CheckInt8
+from modernbert.cli.model_copy import Copy as CopyModel
 from modernbert.cli.model_grow import Grow
 from modernbert.cli.model_publish import Publish
+from modernbert.cli.models import Models
 from modernbert.cli.pretrain import Pretrain, settings_as_words
 from modernbert.cli.recipe import Check as CheckRecipe
 from modernbert.cli.recipe import Copy, List, Show
@@ -71,10 +73,11 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """Make a model of others, see what int8 costs one, or give one to the Hub."""
+    """Take a model out of the package, make one of others, see what int8 costs one, or give one to the Hub."""
 
     verb: (
-        Annotated[Grow, _named("grow")]
+        Annotated[CopyModel, _named("copy")]
+        | Annotated[Grow, _named("grow")]
         | Annotated[Average, _named("average")]
         | Annotated[CheckInt8, _named("check-int8")]
         | Annotated[Publish, _named("publish")]
@@ -87,6 +90,7 @@ Words = (
     | Annotated[Data, _named("data")]
     | Annotated[Recipe, _named("recipe")]
     | Annotated[Pretrain, _named("pretrain")]
+    | Annotated[Models, _named("models")]
     | Annotated[Model, _named("model")]
     | Annotated[FillMask, _named("fill-mask")]
     | Annotated[Embed, _named("embed")]

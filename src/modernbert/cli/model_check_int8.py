@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from modernbert.model.packaged import DEFAULT
+
 if TYPE_CHECKING:
     from modernbert.bench.int8 import Closeness, Report
 
@@ -20,10 +22,10 @@ class CheckInt8:
     States and vectors, guesses at masked tokens where the checkpoint has its head, nearest neighbours, speed.
     """
 
-    model: tyro.conf.Positional[str]
-    """Folder or Hub id of a ModernBERT checkpoint."""
     files: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Texts, one a line, or .jsonl with a "text" each; - is stdin. Absent: docstrings of Python's standard library."""
+    model: str = DEFAULT
+    """A packaged model (see `modernbert models`), a folder or a Hub id of a ModernBERT checkpoint."""
     pooling: Literal["cls", "mean"] | None = None
     """Absent: what the checkpoint's config says."""
     tokens: int = 20_000

@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import tyro
 
@@ -19,8 +20,9 @@ class Grow:
     """Shape of the larger model by name, such as large; all else stays as in the smaller one."""
     config: Path | None = None
     """Instead of a size: YAML or JSON with the fields of config.json that differ from the smaller model's."""
-    align_kinds: bool = False
-    """Start global layers from global ones and windowed layers from windowed ones; the reference does not look."""
+    how: Literal["tile", "tile-aligned", "preserve"] = "tile"
+    """tile: as the reference. tile-aligned: global layers from global ones, windowed from windowed. preserve: rescaled so
+    that the larger model computes what the smaller one did."""
     json: bool = False
     """Print one JSON object."""
 
@@ -51,7 +53,7 @@ class Grow:
             config = enlarged(small.config, str(self.size))
         else:
             config = read(ModelConfig, to_plain(small.config), self.config)
-        large = grow(small, config, align_kinds=self.align_kinds)
+        large = grow(small, config, how=self.how)
         with atomic_folder(self.out) as unfinished:
             save(large, unfinished)
             copied = copy_tokenizer(folder, unfinished)
@@ -59,7 +61,7 @@ class Grow:
             "out": str(self.out),
             "parameters": num_parameters(config),
             "grown_from": num_parameters(small.config),
-            "layers": layer_map(small.config, config, align_kinds=self.align_kinds),
+            "layers": layer_map(small.config, config, how=self.how),
             "tokenizer": copied,
         }
         if self.json:

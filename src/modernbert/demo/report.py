@@ -8,7 +8,7 @@ import numpy as np
 
 from modernbert.core.errors import require
 from modernbert.core.files import write_atomically
-from modernbert.demo.run import Blank, Neighbours, Outcome
+from modernbert.demo.train import Blank, Neighbours, Outcome
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 60rem; margin: 2rem auto; padding: 0 1rem; color: #1c2733; }

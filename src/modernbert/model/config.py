@@ -113,7 +113,7 @@ SIZES: dict[str, ModelConfig] = {
     # Ours, for demonstrations and tests: minutes on a laptop.
     # The usual 0.02 is for a width of 768; a narrow model drawn so small stays on the unigram plateau for 600k tokens,
     # and at 0.06 has left it after 200k.
-    "nano": replace(_size(4, 128, 192, 2), max_position_embeddings=1024, initializer_range=0.06),
+    "tiny": replace(_size(4, 128, 192, 2), max_position_embeddings=1024, initializer_range=0.06),
     # Ettin's shapes (arXiv 2507.11412); its 150M and 400M are ModernBERT's base and large.
     "17m": _size(7, 256, 384, 4),
     "32m": _size(10, 384, 576, 6),

@@ -12,7 +12,7 @@ from base to large, it is the same. And the layer's number stops at the last one
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar, cast
+from typing import Literal, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -24,14 +24,15 @@ from modernbert.model.heads import MaskedLM, Model, build
 
 M = TypeVar("M", bound=Model)
 
+How = Literal["tile", "tile-aligned", "preserve"]
+"""tile: as above. tile-aligned: each layer from the nearest of its own kind, global or windowed; the reference's map does
+not look, and from base to large 12 layers of 28 take one for the other. preserve: tiled and rescaled so that the larger
+model computes what the smaller one did (Net2Net, arXiv 1511.05641): exactly where widths are multiples, nearly elsewhere."""
+
 
 @torch.no_grad()
-def grow(small: M, config: ModelConfig, *, align_kinds: bool = False) -> M:
+def grow(small: M, config: ModelConfig, *, how: How = "tile") -> M:
     """A model of the larger `config` with the weights of `small`, on its device and in its dtype, in evaluation mode.
-
-    Args:
-        align_kinds: take each layer from the nearest of its own kind, global or windowed. The reference's map does not
-            look: from base to large, 12 layers of 28 take a global layer for a windowed one or the other way round.
 
     Raises:
         ConfigError: the config is not a larger one of the same vocabulary, head size, labels and parts.
@@ -39,7 +40,7 @@ def grow(small: M, config: ModelConfig, *, align_kinds: bool = False) -> M:
     _check(small.config, config)
     large = cast(M, build(type(small), config, on_meta=True))
     old, wanted = _named(small), _named(large)
-    layers = layer_map(small.config, config, align_kinds=align_kinds)
+    layers = layer_map(small.config, config, how=how)
     if lost := sorted({_part(name) for name in old} - {_part(name) for name in wanted}):
         raise ConfigError(
             f"found no {', '.join(lost)} in the larger config, expected it because the smaller model has learnt it: "
@@ -53,27 +54,41 @@ def grow(small: M, config: ModelConfig, *, align_kinds: bool = False) -> M:
         else _neutral(name, like).to(example)
         for name, like in wanted.items()
     }
+    if how == "preserve":
+        weights = {name: _rescaled(tensor, name, small.config, config) for name, tensor in weights.items()}
     large.load_state_dict(weights, strict=False, assign=True)
     if isinstance(large, MaskedLM):
         large.tie()
     return large.eval()
 
 
-def layer_map(small: ModelConfig, large: ModelConfig, *, align_kinds: bool = False) -> tuple[int, ...]:
+def layer_map(small: ModelConfig, large: ModelConfig, *, how: How = "tile") -> tuple[int, ...]:
     """Which old layer each new layer starts from; half-way goes to the even one, as Python rounds.
 
     >>> layer_map(SIZES["base"], SIZES["large"])[:8]
     (0, 1, 2, 2, 3, 4, 5, 6)
+
+    To preserve what is computed, the old layers come first, in order, and each further one copies the last of its kind.
+
+    Raises:
+        ConfigError: kinds are to be kept, and the smaller model has no layer of one of them, or other ones at the start.
     """
     num_old = small.num_hidden_layers
     places = [i * num_old / large.num_hidden_layers for i in range(large.num_hidden_layers)]
-    if not align_kinds:
+    if how == "tile":
         return tuple(min(round(place), num_old - 1) for place in places)
     if missing := set(large.layer_kinds) - set(small.layer_kinds):
         raise ConfigError(
-            f"align_kinds: the smaller model has no layer of the kind {missing.pop()}, which the larger one wants: "
-            "grow without align_kinds"
+            f"how: the smaller model has no layer of the kind {missing.pop()}, which the larger one wants: "
+            f"found {how}, expected tile"
         )
+    if how == "preserve":
+        if large.layer_kinds[:num_old] != small.layer_kinds:
+            raise ConfigError(
+                "how: the larger model's first layers are of other kinds than the smaller one's: found preserve, "
+                "expected tile or tile-aligned"
+            )
+        places = [i if i < num_old else num_old - 1 for i in range(large.num_hidden_layers)]
     return tuple(
         min((old for old in range(num_old) if small.layer_kinds[old] == kind), key=lambda old: abs(old - place))
         for place, kind in zip(places, large.layer_kinds, strict=True)
@@ -165,6 +180,19 @@ def _tiled(tensor: Tensor, name: str, ways: _Ways) -> Tensor:
         if way is not None:
             tensor = tensor.index_select(axis, way.index(tensor.device))
     return tensor
+
+
+def _rescaled(tensor: Tensor, name: str, small: ModelConfig, large: ModelConfig) -> Tensor:
+    """Every input comes as often as the axis has grown, so that each weight takes its share; a further layer adds nothing
+    as long as its output projections are 0. Embeddings serve as the decoder, and their own norm undoes the scale."""
+    words = name.split(".")
+    if words[-2:] == ["Wo", "weight"] and int(words[words.index("layers") + 1]) >= small.num_hidden_layers:
+        return torch.zeros_like(tensor)
+    if tensor.ndim < 2:
+        return tensor
+    is_of_gate = words[-3:-1] == ["mlp", "Wo"]
+    old, new = (getattr(c, "intermediate_size" if is_of_gate else "hidden_size") for c in (small, large))
+    return tensor * (old / new)
 
 
 def _named(model: Model) -> dict[str, Tensor]:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from modernbert.core.errors import CheckpointError, UserError
-from modernbert.core.files import write_atomically
+from modernbert.core.files import content_hash, write_atomically
 from modernbert.core.log import say
+from modernbert.model.adapter import is_adapter, merge, read_adapter
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.encoder import Encoder
 from modernbert.model.folder import weight_files
@@ -56,10 +57,12 @@ def load(
     device: str = "cpu",
     seed: int = 0,
 ) -> nn.Module:
-    """A model in evaluation mode: from a folder, from a Hub id, or a named size with fresh weights.
+    """A model in evaluation mode: packaged, from a folder, from a Hub id, or a named size with fresh weights.
 
     Args:
-        source: a folder, an id such as "answerdotai/ModernBERT-base", or a size: nano, 17m, 32m, 68m, base, large, 1b.
+        source: a packaged model ("nano"), one with a head on it ("nano:embedding"), a folder, an id such as
+            "answerdotai/ModernBERT-base", or a size: tiny, 17m, 32m, 68m, base, large, 1b. A folder may hold a LoRA
+            adapter as PEFT writes it; it is merged into the model that it names.
         kind: what to make of it. By default what the folder says it is (a size: `MaskedLM`). Another kind takes the
             encoder and every part of the head that fits by name; what it leaves out or draws anew is said.
         dtype: "auto" is bfloat16 where the hardware multiplies it, else float32 (`modernbert doctor` says why).
@@ -92,9 +95,9 @@ def _load(
         )
     wanted = cast("type[Model]", kind or ARCHITECTURES[architecture])
     is_same_kind = ARCHITECTURES.get(architecture) is wanted
-    tensors = _read(folder)
     with torch.device("meta"):
         model = wanted(config)
+    tensors = _read_adapted(folder, model) if is_adapter(folder) else _read(folder)
     tensors = _fit(tensors, model, config, folder, is_same_kind=is_same_kind, seed=seed)
     tensors = {name: tensor.to(device=device, dtype=wanted_dtype) for name, tensor in tensors.items()}
     model.load_state_dict(tensors, strict=False, assign=True)
@@ -153,6 +156,21 @@ def _read(folder: Path) -> dict[str, Tensor]:
         except (SafetensorError, OSError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged ({error}): fetch or write it again") from None
     return tensors
+
+
+def _read_adapted(folder: Path, model: Model) -> dict[str, Tensor]:
+    """An adapter's model with the adapter in it, without those of its parts that `model` has no use for."""
+    adapter = read_adapter(folder)
+    base = folder_of(adapter.base)
+    found = adapter.revision and content_hash(base / "model.safetensors")
+    if found != adapter.revision:
+        raise CheckpointError(
+            f"{folder} is a head on {adapter.base} with weights {str(adapter.revision)[:12]}, found weights {str(found)[:12]} "
+            "there: install the two that belong together"
+        )
+    own_parts = {name.split(".")[0] for name in model.state_dict()} | {"model"}
+    weights = {name: tensor for name, tensor in _read(base).items() if name.split(".")[0] in own_parts}
+    return merge(weights, adapter)
 
 
 def _fit(

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from modernbert.infer.engine import Engine, Room, TooLong, longest_text
 from modernbert.model.encoder import Encoder
-from modernbert.model.hub import folder_of
+from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.pool import Pooling, pool
 from modernbert.model.store import Dtype, load
 from modernbert.ops.packed import Packed
@@ -40,12 +40,17 @@ class Embedder:
         dtype: Dtype = "auto",
         device: str = "cpu",
     ) -> Self:
-        """From a folder or Hub id; any task's checkpoint gives its encoder. `pooling` absent: what its config says."""
-        folder = folder_of(source)
+        """From a packaged model ("nano"), a folder or a Hub id; any task's checkpoint gives its encoder.
+
+        Args:
+            source: the bare name of a packaged model means its `embedding` head, where it has one.
+            pooling: absent: what the model's config says.
+        """
+        folder = folder_of(source, head="embedding")
         encoder = load(folder, Encoder, dtype=dtype, device=device)
         return cls(
             encoder,
-            Tokenizer.load(folder),
+            Tokenizer.load(tokenizer_folder(folder)),
             pooling=pooling or encoder.config.classifier_pooling,
             too_long=too_long,
         )

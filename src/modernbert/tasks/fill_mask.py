@@ -8,7 +8,7 @@ from typing import Self
 from modernbert.core.errors import UserError
 from modernbert.infer.engine import Engine, Room, TooLong, longest_text
 from modernbert.model.heads import MaskedLM
-from modernbert.model.hub import folder_of
+from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.store import Dtype, load
 from modernbert.ops.packed import Packed
 from modernbert.text.tokenizer import Tokenizer
@@ -43,12 +43,13 @@ class MaskFiller:
         dtype: Dtype = "auto",
         device: str = "cpu",
     ) -> Self:
-        """From a folder or Hub id of a masked language model.
+        """From a packaged model ("nano"), a folder or a Hub id of a masked language model.
 
         Texts that are too long are refused by default: cutting one could cut the very [MASK] asked about.
         """
         folder = folder_of(source)
-        return cls(load(folder, MaskedLM, dtype=dtype, device=device), Tokenizer.load(folder), too_long=too_long)
+        tokenizer = Tokenizer.load(tokenizer_folder(folder))
+        return cls(load(folder, MaskedLM, dtype=dtype, device=device), tokenizer, too_long=too_long)
 
     def fill(self, texts: Iterable[str], *, top_k: int = 5) -> list[list[list[Guess]]]:
         """For each text, for each [MASK] in it, the `top_k` likeliest tokens, best first.

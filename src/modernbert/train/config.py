@@ -59,6 +59,8 @@ class Muon:
     kind: Literal["muon"] = "muon"
     lr: float = 8e-4
     """Peak learning rate of both; Muon's updates are scaled to the size of Adam's (Moonlight, arXiv 2502.16982)."""
+    rms: float = 0.2
+    """Root mean square of Muon's updates, in learning rates; Adam's have 0.2 to 0.4 (Moonlight, section 2.2)."""
     momentum: float = 0.95
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-6
@@ -68,6 +70,8 @@ class Muon:
         _check_adam(self.lr, self.betas, self.eps, self.weight_decay)
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"momentum is {self.momentum}, expected a number in [0, 1)")
+        if self.rms <= 0:
+            raise ConfigError(f"rms is {self.rms}, expected above 0 (Moonlight's is 0.2)")
 
 
 Optim = StableAdamW | AdamW | Muon
@@ -146,6 +150,9 @@ class Fresh:
     """Random weights."""
 
     kind: Literal["fresh"] = "fresh"
+    embeddings: Literal["random", "counted"] = "random"
+    """counted: tokens start near those that stand in the same company, and the decoder's bias at their frequency; seconds
+    of counting for who has a small budget (`train/cooccurrence.py`)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,6 +171,15 @@ class Grow:
     kind: Literal["grow"] = "grow"
     path: str
     """The smaller model, as for `continue`."""
+    how: Literal["tile", "tile-aligned", "preserve"] = "tile"
+    """As `modernbert model grow --how`."""
+    noise: float = 0.0
+    """Random numbers added to every matrix, as a share of `initializer_range`. Where a width is doubled, both copies
+    have the same gradients for ever, unless dropout or this tells them apart."""
+
+    def __post_init__(self) -> None:
+        if self.noise < 0:
+            raise ConfigError(f"noise is {self.noise}, expected 0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

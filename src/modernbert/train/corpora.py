@@ -64,10 +64,14 @@ class Corpora:
         """What each folder holds: a resumed run must find the same."""
         return {str(path): shards.fingerprint for path, shards in self.shards.items()}
 
+    def sources(self, stage: Stage) -> dict[str, tuple[Source, Shards]]:
+        """What a stage reads, by name."""
+        return {key: (source, self.shards[source.path]) for key, source in _sources(self.recipe, stage).items()}
+
     def loader(self, name: str, stage: Stage, *, rank: int = 0, world: int = 1, num_workers: int = 0) -> Loader:
         """The rows of a stage, from its first."""
         return Loader(
-            {key: (source, self.shards[source.path]) for key, source in _sources(self.recipe, stage).items()},
+            self.sources(stage),
             stage.rows,
             stage.masking,
             seeds=Seeds(Seeds(self.recipe.seed).for_("data", name)),

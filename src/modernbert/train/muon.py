@@ -21,13 +21,12 @@ from modernbert.train.stable_adamw import local, stable_adamw_
 _ROUNDS = 5
 _QUINTIC = (3.4445, -4.7750, 2.0315)  # Jordan's: the steepest at 0 that keeps singular values between 0.7 and 1.2
 _TINY = 1e-7
-_RMS_OF_ADAM = 0.2  # Moonlight, arXiv 2502.16982, section 2.2: Adam's updates have an RMS of 0.2 to 0.4
 
 
 class Muon(Optimizer):
     """Groups with `matrices` (so many stacked in each parameter) take Muon's step, groups without StableAdamW's.
 
-    Muon's groups carry `lr`, `momentum` and `weight_decay`, the others what StableAdamW's do. A shard of FSDP2 is gathered,
+    Muon's groups carry `lr`, `rms`, `momentum` and `weight_decay`, the others what StableAdamW's do. A shard of FSDP2 is gathered,
     and every device computes the whole step of the parameter.
     """
 
@@ -65,7 +64,7 @@ def muon_(group: dict[str, Any], state: dict[Tensor, Any]) -> None:
         step = step_PRC.flatten(0, 1).to(parameter.dtype)
         if isinstance(parameter, DTensor):  # every device has the whole: each takes its shard, and nothing is sent
             step = distribute_tensor(step, parameter.device_mesh, parameter.placements, src_data_rank=None)
-        scale = _RMS_OF_ADAM * math.sqrt(max(step_PRC.shape[1:]))
+        scale = group["rms"] * math.sqrt(max(step_PRC.shape[1:]))
         weight = local(parameter)
         weight.mul_(1 - group["lr"] * group["weight_decay"])
         weight.add_(local(step), alpha=-group["lr"] * scale)

@@ -84,7 +84,9 @@ def _muon_groups(named: list[tuple[str, nn.Parameter]], settings: Muon) -> list[
     groups: list[dict[str, Any]] = []
     for number in sorted(set(matrices.values())):
         params = [parameter for name, parameter in named if matrices.get(name) == number]
-        groups.append({"params": params, "decays": True, "matrices": number, "momentum": settings.momentum})
+        groups.append(
+            {"params": params, "decays": True, "matrices": number, "rms": settings.rms, "momentum": settings.momentum}
+        )
     rest = _by_decay([(name, parameter) for name, parameter in named if name not in matrices])
     return groups + [{**group, "betas": settings.betas, "eps": settings.eps} for group in rest]
 

@@ -85,8 +85,9 @@ class _Run:
         self.checkpoints = Checkpoints(recipe.run / "checkpoints", recipe.saving, world)
         stack.callback(self.checkpoints.close)
         self.newest = self.checkpoints.newest()
+        first = corpora.sources(next(iter(recipe.stages.values())))
         self.trainer = Trainer(
-            read_model(self.newest) if self.newest else starting_model(recipe, corpora.vocabulary),
+            read_model(self.newest) if self.newest else starting_model(recipe, corpora.vocabulary, first),
             recipe.optim,
             seeds=Seeds(recipe.seed),
             world=world,

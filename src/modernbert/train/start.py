@@ -1,12 +1,16 @@
 """The model a run begins with: fresh, a model that exists, or one tiled from a smaller model."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from modernbert.core.errors import CheckpointError, ConfigError
+from modernbert.core.log import say
 from modernbert.core.seeds import Seeds
+from modernbert.data.config import Source
+from modernbert.data.pieces import Documents
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.grow import grow
@@ -14,10 +18,16 @@ from modernbert.model.heads import MaskedLM
 from modernbert.model.store import fresh, load
 from modernbert.train.checkpoint import is_checkpoint, load_weights, read_config, read_progress
 from modernbert.train.config import Continue, Fresh, Recipe
+from modernbert.train.cooccurrence import count
 
 
-def starting_model(recipe: Recipe, vocabulary: Vocabulary) -> MaskedLM:
+def starting_model(
+    recipe: Recipe, vocabulary: Vocabulary, sources: Mapping[str, tuple[Source, Documents]] | None = None
+) -> MaskedLM:
     """The recipe's model with its first weights, in float32 on the CPU; the same for the same seed.
+
+    Args:
+        sources: the text of the first stage, for a start with counted embeddings.
 
     Raises:
         CheckpointError: the model to start from is not there, or has another vocabulary.
@@ -26,7 +36,10 @@ def starting_model(recipe: Recipe, vocabulary: Vocabulary) -> MaskedLM:
     config = with_vocabulary(SIZES[recipe.model] if isinstance(recipe.model, str) else recipe.model, vocabulary)
     start = recipe.start
     if isinstance(start, Fresh):
-        return fresh(config, MaskedLM, seed=Seeds(recipe.seed).for_("weights"))
+        model = fresh(config, MaskedLM, seed=Seeds(recipe.seed).for_("weights"))
+        if start.embeddings == "counted":
+            _set_embeddings(model, sources or {}, seed=Seeds(recipe.seed).for_("embeddings"))
+        return model
     found = read_model(start.path)
     if found.config.vocab_size != vocabulary.size:
         raise CheckpointError(
@@ -36,7 +49,10 @@ def starting_model(recipe: Recipe, vocabulary: Vocabulary) -> MaskedLM:
     if isinstance(start, Continue):
         _check_same_shape(found.config, config, start.path)
         return found
-    return grow(found, config)
+    grown = grow(found, config, how=start.how)
+    if start.noise:
+        _tell_copies_apart(grown, start.noise, seed=Seeds(recipe.seed).for_("noise"))
+    return grown
 
 
 def read_model(path: str | Path) -> MaskedLM:
@@ -60,6 +76,28 @@ def with_vocabulary(config: ModelConfig, vocabulary: Vocabulary) -> ModelConfig:
         cls_token_id=vocabulary.cls_id,
         sep_token_id=vocabulary.sep_id,
     )
+
+
+@torch.no_grad()
+def _set_embeddings(model: MaskedLM, sources: Mapping[str, tuple[Source, Documents]], *, seed: int) -> None:
+    """Counted embeddings as large as drawn ones would be; tokens that never occurred keep theirs."""
+    say("counting which tokens stand near which, for the first embeddings")
+    counts = count(sources, model.config.hidden_size, seed=seed)
+    embeddings = model.model.embeddings.tok_embeddings.weight
+    embeddings.copy_(
+        torch.where(counts.occurs[:, None], counts.embeddings * model.config.initializer_range, embeddings)
+    )
+    if model.decoder.bias is not None:
+        logs_V = counts.shares.log()
+        model.decoder.bias.copy_(logs_V - logs_V.mean())
+
+
+@torch.no_grad()
+def _tell_copies_apart(model: MaskedLM, noise: float, *, seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    for weight in model.parameters():
+        if weight.ndim > 1:
+            weight += noise * model.config.initializer_range * torch.randn(weight.shape, generator=generator)
 
 
 def _check_same_shape(found: ModelConfig, wanted: ModelConfig, path: str) -> None:

@@ -14,7 +14,7 @@ def test_an_unknown_backend_is_refused():
 
 
 def test_what_cannot_run_says_why(monkeypatch):
-    ours, bert = rival("modernbert", "nano"), rival("bert", "nano")
+    ours, bert = rival("modernbert", "tiny"), rival("bert", "tiny")
     assert why_not(backend("ours-fp32"), ours, device="cpu", has_bfloat16=False) == ""
     assert why_not(backend("ours-fp32"), bert, device="cpu", has_bfloat16=True) == "this package runs ModernBERT only"
     assert "would emulate" in why_not(backend("stock-bf16"), ours, device="cpu", has_bfloat16=False)

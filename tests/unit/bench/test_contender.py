@@ -25,7 +25,7 @@ def test_a_worker_answers_a_mistake_and_lives_on():
 
 @pytest.fixture
 def contender(tmp_path):
-    with Contender(rival("bert", "nano"), backend("onnx-fp32"), exports=tmp_path, log=tmp_path / "log") as running:
+    with Contender(rival("bert", "tiny"), backend("onnx-fp32"), exports=tmp_path, log=tmp_path / "log") as running:
         yield running
 
 

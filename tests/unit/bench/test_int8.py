@@ -149,7 +149,7 @@ def test_wrong_wishes_are_refused(tmp_path):
 
 
 def test_a_model_that_the_kernels_cannot_run_is_refused(tmp_path):
-    config = replace(SIZES["nano"], hidden_activation="silu")
+    config = replace(SIZES["tiny"], hidden_activation="silu")
     save(fresh(config), tmp_path)
     Tokenizer.load(small_checkpoint(tmp_path / "small")).save(tmp_path)
     with pytest.raises(UnsupportedError, match="quantize: found Encoder"):

@@ -61,7 +61,7 @@ def test_growth_is_shown_for_the_narrowest_floats_that_run_here():
     ("settings", "words"),
     [
         ({"models": ("bort",)}, "--models: found 'bort', expected some of bert"),
-        ({"sizes": ("huge",)}, "--sizes: found 'huge', expected some of base, large, nano"),
+        ({"sizes": ("huge",)}, "--sizes: found 'huge', expected some of base, large, tiny"),
         ({"workloads": ("long",)}, "--workloads: found 'long', expected some of fixed-512"),
         ({"backends": ("jax",)}, "--backends: found 'jax', expected some of stock-fp32"),
         ({"documents": 0}, "--documents: found 0, expected 1 or more"),

@@ -8,7 +8,7 @@ def test_the_papers_figures_are_found_by_model_and_workload():
     found = published("modernbert-base", "variable-8192")
     assert (found.thousand_tokens_per_second, found.largest_batch, found.seconds) == (133.8, 98, 251.2)
     assert published("bert-base", "fixed-8192") is None
-    assert published("modernbert-nano", "fixed-512") is None
+    assert published("modernbert-tiny", "fixed-512") is None
     assert published("modernbert-base", "8x512") is None
 
 

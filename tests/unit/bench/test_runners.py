@@ -12,7 +12,7 @@ from modernbert.bench.runners import export, exported, load
 from modernbert.bench.workloads import token_ids
 from modernbert.core import errors
 
-ONE = rival("modernbert", "nano")
+ONE = rival("modernbert", "tiny")
 DOCUMENTS = token_ids([5, 130, 66, 20], ONE.vocab_size)
 
 

@@ -11,7 +11,7 @@ from modernbert.train.plan import plan
 from modernbert.train.recipes import read_recipe
 
 SHAPES = {
-    "nano-cpu": shape(layers=4, hidden=128, gate=256, vocab_size=2048),
+    "tiny": shape(layers=4, hidden=128, gate=256, vocab_size=2048),
     "17m": shape(layers=7, hidden=256, gate=512, vocab_size=16_384),
     "68m": shape(layers=13, hidden=512, gate=1024),
     "base": shape(layers=16, hidden=768, gate=1920),
@@ -54,7 +54,7 @@ def test_a_pattern_of_its_own_is_written_down(tmp_path):
 
 @pytest.mark.parametrize("name", SIZES)
 def test_a_published_size_is_nearest_to_its_own_recipe(name):
-    expected = {"nano": "nano-cpu", "1b": "large"}.get(name, name)
+    expected = {"tiny": "tiny", "1b": "large"}.get(name, name)
     assert nearest_recipe(SIZES[name]).name == expected
 
 

@@ -19,7 +19,7 @@ from support.processes import Inside
 
 SETTINGS = Settings(
     models=("modernbert",),
-    sizes=("nano",),
+    sizes=("tiny",),
     workloads=("variable-512", "2x40", "scaling-length"),
     backends=("stock-fp32", "ours-fp32"),
     documents=3,
@@ -93,7 +93,7 @@ def test_what_was_measured_is_kept_and_goes_on_where_it_was():
     out, first = _measured()
     again = _study(out, Never)
     assert (again.cells, again.scaling) == (first.cells, first.scaling)
-    (out / "cells" / "modernbert-nano-2x40.json").unlink()
+    (out / "cells" / "modernbert-tiny-2x40.json").unlink()
     third = _study(out, Inside)
     assert third.cells[0] == first.cells[0]
     assert third.cells[1].provenance != first.cells[1].provenance
@@ -107,7 +107,7 @@ def test_a_cell_of_other_conditions_is_measured_again(change, tmp_path, capsys):
     again = _study(tmp_path, Inside, settings, kernels=change.get("kernels", _machine().kernels))
     assert "measured under other conditions before, and now again" in capsys.readouterr().err
     assert again.cells != first.cells
-    assert read_cell(tmp_path / "cells" / "modernbert-nano-2x40.json") == again.cells[0]
+    assert read_cell(tmp_path / "cells" / "modernbert-tiny-2x40.json") == again.cells[0]
 
 
 def test_wrong_outputs_are_not_timed(tmp_path):

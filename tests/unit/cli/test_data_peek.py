@@ -100,7 +100,7 @@ def test_folders_are_read_in_equal_shares(tmp_path, capsys):
 def recipe(tmp_path, folder):
     file = tmp_path / "mine.yaml"
     file.write_text(
-        f"model: nano\ndata: {{most_epochs: 99, sources: {{text: {{path: {folder}}}}}}}\n"
+        f"model: tiny\ndata: {{most_epochs: 99, sources: {{text: {{path: {folder}}}}}}}\n"
         "stages:\n  one: {tokens: 5_000, batch: {size: 400}, rows: {length: 60, room: 120}}\n"
         "  two: {tokens: 5_000, batch: {size: 400}, rows: {length: 100, room: 200}, masking: {rate: 0.9, final_rate: 0.1}}\n"
     )

@@ -45,7 +45,7 @@ def test_a_person_reads_what_came_of_what(small, wider, tmp_path, capsys):
     (small / "tokenizer.json").unlink()
     (small / "tokenizer_config.json").unlink()
     (small / "special_tokens_map.json").unlink()
-    Grow(small=str(small), out=tmp_path / "large", config=wider, align_kinds=True).run()
+    Grow(small=str(small), out=tmp_path / "large", config=wider, how="tile-aligned").run()
     first, layers, tokenizer = capsys.readouterr().out.splitlines()
     assert "parameters, grown from" in first
     assert layers == "layers taken from 0 1 2 3 2"  # 0 and 3 are global; 4 is windowed, as 2 is
@@ -64,7 +64,7 @@ def test_a_taken_name_is_refused_before_anything_is_read(small):
 
 
 def test_a_size_is_no_smaller_model_since_it_has_no_weights(tmp_path):
-    with pytest.raises(CheckpointError, match="'base' is neither a folder here nor a Hub id"):
+    with pytest.raises(CheckpointError, match=r"'base' is neither a packaged model .* nor a folder here, nor a Hub id"):
         Grow(small="base", out=tmp_path / "large", size="large").run()
 
 

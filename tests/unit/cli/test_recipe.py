@@ -11,7 +11,7 @@ def test_the_list_shows_recipes_by_size_and_overlays_apart(capsys):
     List().run()
     lines = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in lines[:8]] == [
-        *("recipe", "nano-cpu", "17m", "32m", "68m", "base", "continue", "large")
+        *("recipe", "tiny", "17m", "32m", "68m", "base", "continue", "large")
     ]
     assert lines[5].split() == ["base", "149.7M", "2.019T", "1,879", "pretrain", ">", "context", ">", "decay"]
     assert lines.index("overlays, laid over a recipe as in  modernbert pretrain base z-loss") == 17
@@ -61,7 +61,7 @@ def test_check_prints_the_plan(capsys):
 
 
 def test_check_as_json(capsys):
-    Check(recipes=("nano-cpu",), json=True).run()
+    Check(recipes=("tiny",), json=True).run()
     found = json.loads(capsys.readouterr().out)
     assert found["tokens"] == 4_000_000
     assert found["stages"][2]["last_lr"] == pytest.approx(2e-6)

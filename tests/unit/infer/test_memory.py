@@ -65,7 +65,7 @@ def test_a_device_that_does_not_tell_sets_no_bound():
 
 
 def test_a_batch_takes_at_most_half_of_what_is_free():
-    model = Encoder(SIZES["nano"])
+    model = Encoder(SIZES["tiny"])
     most = most_tokens(model, CPU)
     assert most is not None
     assert most * bytes_per_token(model) == pytest.approx(free_memory(CPU) / 2, rel=0.2)

@@ -20,7 +20,7 @@ def test_the_defaults_are_modernbert_base():
 
 
 def test_named_sizes_grow_and_have_heads_of_64():
-    assert list(SIZES) == ["nano", "17m", "32m", "68m", "base", "large", "1b"]
+    assert list(SIZES) == ["tiny", "17m", "32m", "68m", "base", "large", "1b"]
     assert all(config.head_dim == 64 for config in SIZES.values())
     assert all(config.vocab_size % 64 == 0 for config in SIZES.values())
 

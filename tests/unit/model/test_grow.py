@@ -97,12 +97,12 @@ def _twin(small, config, layers):
 
 
 @pytest.mark.parametrize("larger", LARGER)
-@pytest.mark.parametrize("align_kinds", [False, True], ids=["by place", "by kind"])
-def test_every_number_is_where_the_rule_puts_it(larger, align_kinds):
+@pytest.mark.parametrize("how", ["tile", "tile-aligned"])
+def test_every_number_is_where_the_rule_puts_it(larger, how):
     config = LARGER[larger]
     small = _loud()
-    large = grow(small, config, align_kinds=align_kinds)
-    truth = _twin(small, config, layer_map(SMALL, config, align_kinds=align_kinds))
+    large = grow(small, config, how=how)
+    truth = _twin(small, config, layer_map(SMALL, config, how=how))
     assert large.state_dict().keys() == truth.keys() == fresh(config).state_dict().keys()
     for name, tensor in large.state_dict().items():
         np.testing.assert_array_equal(tensor.numpy(), truth[name], err_msg=name)
@@ -128,7 +128,7 @@ def test_the_map_stays_inside_the_smaller_model(small, large):
 
 def test_by_kind_no_layer_changes_its_kind_and_none_at_hand_is_nearer():
     base, large = SIZES["base"], SIZES["large"]
-    for i, (old, kind) in enumerate(zip(layer_map(base, large, align_kinds=True), large.layer_kinds, strict=True)):
+    for i, (old, kind) in enumerate(zip(layer_map(base, large, how="tile-aligned"), large.layer_kinds, strict=True)):
         assert base.layer_kinds[old] == kind
         ideal = i * 22 / 28
         assert all(abs(old - ideal) <= abs(j - ideal) for j in range(22) if base.layer_kinds[j] == kind)
@@ -234,7 +234,26 @@ def test_a_learnt_decoder_is_not_dropped_by_tying():
 def test_a_kind_that_the_smaller_model_lacks_cannot_be_aligned():
     small = replace(SMALL, global_attn_every_n_layers=1)
     with pytest.raises(ConfigError, match="no layer of the kind sliding_attention"):
-        layer_map(small, SMALL, align_kinds=True)
+        layer_map(small, SMALL, how="tile-aligned")
+
+
+@pytest.mark.parametrize("kind", [MaskedLM, SequenceClassifier])
+@pytest.mark.parametrize("layers", [3, 8])
+def test_preserved_a_model_twice_or_thrice_as_wide_computes_what_the_smaller_one_did(kind, layers):
+    exact = replace(SMALL, norm_eps=1e-12, initializer_range=0.2)  # embeddings are halved, and epsilon would tell
+    config = replace(exact, hidden_size=64, num_attention_heads=8, intermediate_size=72, num_hidden_layers=layers)
+    small = fresh(exact, kind, seed=3).double().eval()
+    large = grow(small, config, how="preserve")
+    packed = Packed.from_lists(random_documents([1, 5, 130]))
+    wanted, found = small(packed), large(packed)
+    torch.testing.assert_close(found, wanted, rtol=1e-6, atol=1e-6)
+    tiled = grow(small, config, how="tile")(packed)
+    assert (tiled - wanted).abs().max() > 100 * (found - wanted).abs().max()
+
+
+def test_preserved_the_first_layers_must_be_of_the_same_kinds():
+    with pytest.raises(ConfigError, match="first layers are of other kinds than the smaller one's: found preserve"):
+        layer_map(SMALL, replace(SMALL, num_hidden_layers=6, global_attn_every_n_layers=2), how="preserve")
 
 
 def test_a_size_gives_the_shape_and_nothing_else():
@@ -246,7 +265,7 @@ def test_a_size_gives_the_shape_and_nothing_else():
 
 
 def test_a_size_that_nobody_named_is_refused():
-    with pytest.raises(ConfigError, match="size: found 'huge', expected one of nano"):
+    with pytest.raises(ConfigError, match="size: found 'huge', expected one of tiny"):
         enlarged(SMALL, "huge")
 
 

@@ -338,4 +338,4 @@ def test_loading_as_int8_is_loading_in_float32_and_quantizing(kind, tmp_path):
 
 def test_an_unknown_dtype_is_named(unchecked):
     with pytest.raises(UserError, match=r"^dtype: found 'int4', expected auto, float32, bfloat16, int8, or a dtype"):
-        load("nano", dtype="int4")
+        load("tiny", dtype="int4")

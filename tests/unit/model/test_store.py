@@ -91,8 +91,8 @@ def test_a_bare_encoder_grows_a_head(tmp_path, capsys):
 
 
 def test_a_named_size_is_drawn_from_the_seed():
-    one, same, other = load("nano", seed=1), load("nano", seed=1), load("nano", seed=2)
-    assert one.config == SIZES["nano"]
+    one, same, other = load("tiny", seed=1), load("tiny", seed=1), load("tiny", seed=2)
+    assert one.config == SIZES["tiny"]
     assert torch.equal(one.head.dense.weight, same.head.dense.weight)
     assert not torch.equal(one.head.dense.weight, other.head.dense.weight)
 
@@ -196,7 +196,7 @@ def test_an_architecture_of_no_known_kind_asks_which(folder):
 
 
 def test_a_name_that_is_nothing_is_refused(tmp_path):
-    with pytest.raises(CheckpointError, match="'no-such-model' is neither a folder here nor a Hub id"):
+    with pytest.raises(CheckpointError, match=r"'no-such-model' is neither .* nor a folder here, nor a Hub id"):
         load("no-such-model")
     file = tmp_path / "file"
     file.write_text("")

@@ -18,7 +18,7 @@ def recipe(folder, *changes):
     batch = {"size": 64}
     source = {"path": "text"}
     settings = {
-        "model": "nano",
+        "model": "tiny",
         "run": str(folder / "run"),
         "data": {"sources": {"text": source}},
         "stages": {"one": {"tokens": 1000, "batch": batch}, "two": {"tokens": 1000, "batch": batch}},

@@ -16,7 +16,7 @@ STAGE = {"tokens": "1M", "batch": {"size": 8192}}
 
 
 def _plan(**settings):
-    return plan(read(Recipe, {"model": "nano", "stages": {"pretrain": STAGE}}, settings))
+    return plan(read(Recipe, {"model": "tiny", "stages": {"pretrain": STAGE}}, settings))
 
 
 def _warned(words, **settings):
@@ -102,7 +102,7 @@ def test_a_recipe_has_data_when_every_stage_has_folders_that_are_there(tmp_path)
     own = {"pretrain": STAGE | {"sources": here}, "decay": STAGE}
 
     def has(**settings):
-        return has_data(read(Recipe, {"model": "nano", "stages": stages}, settings))
+        return has_data(read(Recipe, {"model": "tiny", "stages": stages}, settings))
 
     assert has(data={"sources": here})
     assert not has(data={"sources": nowhere})
@@ -112,9 +112,9 @@ def test_a_recipe_has_data_when_every_stage_has_folders_that_are_there(tmp_path)
 
 
 def test_the_vocabulary_of_the_shards_counts():
-    recipe = read_recipe(["nano-cpu"])
+    recipe = read_recipe(["tiny"])
     small, usual = plan(recipe, vocab_size=2048), plan(recipe)
-    assert small.num_parameters == num_parameters(replace(SIZES["nano"], vocab_size=2048, pad_token_id=None))
+    assert small.num_parameters == num_parameters(replace(SIZES["tiny"], vocab_size=2048, pad_token_id=None))
     assert small.num_parameters < usual.num_parameters
     assert small.stages[0].cost.flops < usual.stages[0].cost.flops
 

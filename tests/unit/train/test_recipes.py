@@ -19,7 +19,7 @@ def _names(recipes):
 
 
 def test_these_are_shipped():
-    assert _names(RECIPES) == ["17m", "32m", "68m", "base", "continue", "large", "nano-cpu"]
+    assert _names(RECIPES) == ["17m", "32m", "68m", "base", "continue", "large", "tiny"]
     assert _names(OVERLAYS) == ["ettin-decay", "mask-decay", "mmbert", "muon", "z-loss"]
 
 
@@ -106,14 +106,14 @@ def test_a_file_wins_over_a_shipped_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("base").mkdir()
     assert find("base").parent.name == "recipes", "a folder is no recipe"
-    Path("large").write_text("model: nano\n")
+    Path("large").write_text("model: tiny\n")
     assert find("large") == Path("large")
 
 
 def test_an_unknown_name_is_told_what_was_perhaps_meant():
     with pytest.raises(ConfigError, match=r"recipe 'bass': found no such file and .*; did you mean 'base'\?"):
         find("bass")
-    with pytest.raises(ConfigError, match=r"recipe 'nothing-like-it\.yaml': .*there are 17m, .*, nano-cpu, .*z-loss"):
+    with pytest.raises(ConfigError, match=r"recipe 'nothing-like-it\.yaml': .*there are 17m, .*, tiny, .*z-loss"):
         find("nothing-like-it.yaml")
 
 
@@ -125,7 +125,7 @@ def test_overlays_alone_are_refused_with_the_right_order():
 
 
 def test_settings_among_the_words_lie_on_top():
-    recipe = read_recipe(["optim.lr=1e-3", "nano-cpu", "--seed=3"], overrides=["run=elsewhere"])
+    recipe = read_recipe(["optim.lr=1e-3", "tiny", "--seed=3"], overrides=["run=elsewhere"])
     assert (recipe.optim.lr, recipe.seed, recipe.run) == (1e-3, 3, Path("elsewhere"))
 
 

@@ -1,12 +1,16 @@
 """What a run begins with: random weights, a model that exists, or one tiled from a smaller one."""
 
 import shutil
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from modernbert.core.config import read
 from modernbert.core.errors import CheckpointError, ConfigError
+from modernbert.data.config import Source
+from modernbert.data.pieces import InMemory
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.model.config import ModelConfig
 from modernbert.model.grow import grow
@@ -68,7 +72,7 @@ def test_a_model_that_exists_goes_on_in_float32(source, request):
 
 def test_a_named_size_gets_its_shape():
     stages = {"one": {"tokens": 10, "batch": {"size": 10}}}
-    made = starting_model(read(Recipe, {"model": "nano", "stages": stages}), VOCABULARY)
+    made = starting_model(read(Recipe, {"model": "tiny", "stages": stages}), VOCABULARY)
     assert (made.config.hidden_size, made.config.vocab_size) == (128, 448)
 
 
@@ -79,6 +83,36 @@ def test_a_larger_model_is_tiled_from_a_smaller_one(source, request):
     made = starting_model(recipe(*changes, "start.kind=grow", f"start.path={path}"), VOCABULARY)
     assert made.config.hidden_size == 64
     assert_same_weights(made.state_dict(), grow(model(), made.config).state_dict())
+
+
+def test_copies_are_told_apart_by_noise_from_the_seed(folder):
+    changes = ("model.hidden_size=64", "model.num_attention_heads=4", "start.kind=grow", f"start.path={folder}")
+    plain = starting_model(recipe(*changes), VOCABULARY)
+    noisy = starting_model(recipe(*changes, "start.noise=0.5"), VOCABULARY)
+    assert_same_weights(
+        noisy.state_dict(), starting_model(recipe(*changes, "start.noise=0.5"), VOCABULARY).state_dict()
+    )
+    differences = noisy.model.layers[0].attn.Wo.weight - plain.model.layers[0].attn.Wo.weight
+    assert float(differences.detach().std()) == pytest.approx(0.5 * plain.config.initializer_range, rel=0.1)
+    torch.testing.assert_close(noisy.model.final_norm.weight, plain.model.final_norm.weight)
+
+
+def test_counted_embeddings_are_as_large_as_drawn_ones_and_tokens_never_seen_keep_theirs():
+    rng = np.random.default_rng(0)
+    text = [rng.integers(0, 400, 50).tolist() for _ in range(200)]
+    sources = {"text": (Source(path=Path()), InMemory(text, VOCABULARY))}
+    drawn = starting_model(recipe(), VOCABULARY)
+    made = starting_model(recipe("start.embeddings=counted"), VOCABULARY, sources)
+    rows, before = (
+        made.model.embeddings.tok_embeddings.weight.detach(),
+        drawn.model.embeddings.tok_embeddings.weight.detach(),
+    )
+    torch.testing.assert_close(rows[:400].pow(2).mean(1).sqrt(), torch.full((400,), made.config.initializer_range))
+    assert torch.equal(rows[400:], before[400:])
+    shares = made.decoder.bias.detach().softmax(0)
+    counts = np.bincount(np.concatenate(text), minlength=400)
+    np.testing.assert_allclose(shares[:400], counts / counts.sum(), rtol=1e-3)
+    assert torch.equal(made.model.layers[0].attn.Wqkv.weight, drawn.model.layers[0].attn.Wqkv.weight)
 
 
 def test_a_model_of_another_vocabulary_is_refused(tmp_path):

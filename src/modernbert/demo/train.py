@@ -150,7 +150,7 @@ def run(settings: Settings) -> Outcome:
     train_ids, held_out_ids = (_tokenize(tokenizer, documents) for documents in (train, held_out))
     say(f"tokenizer of {tokenizer.vocab_size:,} tokens in {time.perf_counter() - began:.0f} s")
 
-    config = with_vocabulary(SIZES["nano"], vocabulary)
+    config = with_vocabulary(SIZES["tiny"], vocabulary)
     model = fresh(config, MaskedLM, seed=seeds.for_("weights"))
     rate = matmul_rate()
     steps = _pretrain(model, train_ids, vocabulary, seeds, settings.minutes, rate)

@@ -1,0 +1,236 @@
+"""The trained model on tasks, by a plain transformers `Trainer`, against the same shape from scratch and TF-IDF with a linear model.
+
+    python models/nano/downstream.py DATA --model nano --tasks sst2 banking77 --out results/downstream.json
+
+DATA is a folder of task data as JSON lines, TASK/train.jsonl.xz and TASK/test.jsonl.xz. Each task has so many rows, epochs
+and tokens a text as a laptop trains in minutes (`TASKS`): scores are for comparing the three, not with papers. Learning
+rates are the same for all tasks of a contender, chosen once on the validation split of sst2 (`RATES`).
+"""
+
+import argparse
+import json
+import lzma
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+from scipy.stats import spearmanr
+from seqeval.metrics import f1_score as entity_f1
+from sklearn.feature_extraction import DictVectorizer
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from transformers import (
+    AutoConfig,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+    Trainer,
+    TrainingArguments,
+)
+
+import modernbert
+from modernbert.core.files import write_atomically
+from modernbert.core.log import say
+from modernbert.model.hub import folder_of
+
+Row = dict[str, Any]
+CONTENDERS = ("pretrained", "scratch", "tf-idf")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What is learnt, from how much."""
+
+    kind: str
+    """class, pair (a score for two texts) or tags (one a word)."""
+    score: str
+    text: tuple[str, ...]
+    target: str
+    rows: int
+    """Of the training split, the first after shuffling."""
+    test_rows: int
+    epochs: int
+    longest: int
+    """Tokens of a text; longer ones are cut."""
+
+
+TASKS = {
+    "sst2": Task(kind="class", score="accuracy", text=("sentence",), target="label", rows=20_000, test_rows=1821, epochs=3, longest=64),
+    "imdb": Task(kind="class", score="accuracy", text=("text",), target="label", rows=4_000, test_rows=2_000, epochs=3, longest=256),
+    "banking77": Task(kind="class", score="accuracy", text=("text",), target="label", rows=10_003, test_rows=3_080, epochs=10, longest=64),
+    "conll2003": Task(kind="tags", score="entity F1", text=("tokens",), target="tags", rows=14_041, test_rows=3_453, epochs=4, longest=128),
+    "stsb": Task(kind="pair", score="Spearman", text=("sentence1", "sentence2"), target="score", rows=5_749, test_rows=1_379, epochs=5, longest=128),
+}  # fmt: skip
+
+RATES = {"pretrained": 3e-4, "scratch": 5e-4}
+
+
+def main() -> None:
+    """Train, judge, write."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("data", type=Path)
+    words.add_argument("--model", default="nano")
+    words.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    words.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    words.add_argument("--share", type=float, default=1.0, help="of the rows, for trying it out")
+    words.add_argument("--seed", type=int, default=17)
+    words.add_argument("--out", type=Path, required=True, help="JSON; scores that are in it already are kept")
+    given = words.parse_args()
+    found = json.loads(given.out.read_text()) if given.out.exists() else {}
+    for name in given.tasks:
+        for contender in given.contenders:
+            if contender in found.get(name, {}):
+                continue
+            began = time.perf_counter()
+            score = judge(name, contender, given.data, given.model, seed=given.seed, share=given.share)
+            seconds = time.perf_counter() - began
+            say(f"{name}, {contender}: {TASKS[name].score} {score:.3f} in {seconds:.0f} s")
+            found.setdefault(name, {})[contender] = {"score": score, "seconds": round(seconds)}
+            with write_atomically(given.out, "w") as file:
+                json.dump(found, file, indent=1)
+
+
+def judge(name: str, contender: str, data: Path, model: str, *, seed: int, share: float = 1.0) -> float:
+    """Score of one contender on the test split."""
+    task = TASKS[name]
+    train, test = (read(data / name / f"{split}.jsonl.xz") for split in ("train", "test"))
+    order = np.random.default_rng(seed).permutation(len(train))[: max(8, int(task.rows * share))]
+    train, test = [train[i] for i in order], test[: max(8, int(task.test_rows * share))]
+    if contender == "tf-idf":
+        return _counted(task, train, test)
+    return _trained(task, train, test, model, fresh=contender == "scratch", rate=RATES[contender], seed=seed)
+
+
+def read(path: Path) -> list[Row]:
+    """All rows of a file of JSON lines."""
+    with lzma.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+def _trained(
+    task: Task, train: list[Row], test: list[Row], model: str, *, fresh: bool, rate: float, seed: int
+) -> float:
+    """Stock model, stock Trainer; `accelerate` makes it faster on a CPU and changes no result beyond rounding."""
+    transformers.set_seed(seed)
+    folder = folder_of(model)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    labels = _labels(task, train)
+    kind = AutoModelForTokenClassification if task.kind == "tags" else AutoModelForSequenceClassification
+    config = AutoConfig.from_pretrained(folder, num_labels=len(labels) or 1, classifier_pooling="mean")
+    stock = kind.from_config(config) if fresh else kind.from_pretrained(folder, config=config, dtype=torch.float32)
+    stock = modernbert.accelerate(stock.float())
+    collate = (DataCollatorForTokenClassification if task.kind == "tags" else DataCollatorWithPadding)(tokenizer)
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = Trainer(
+            model=stock,
+            args=TrainingArguments(
+                output_dir=scratch,
+                num_train_epochs=task.epochs,
+                learning_rate=rate,
+                per_device_train_batch_size=32,
+                per_device_eval_batch_size=64,
+                warmup_steps=0.1,
+                lr_scheduler_type="linear",
+                weight_decay=0.01,
+                group_by_length=False,
+                logging_steps=10_000,
+                save_strategy="no",
+                report_to=[],
+                seed=seed,
+                disable_tqdm=True,
+                use_cpu=not torch.cuda.is_available(),
+            ),
+            train_dataset=_encoded(task, train, tokenizer, labels),  # pyright: ignore[reportArgumentType]
+            data_collator=collate,
+        )
+        trainer.train()
+        encoded = _encoded(task, test, tokenizer, labels)
+        outputs = trainer.predict(encoded)  # pyright: ignore[reportArgumentType]
+    logits = np.asarray(outputs.predictions)
+    if task.kind == "class":
+        return float((logits.argmax(-1) == [row["labels"] for row in encoded]).mean())
+    if task.kind == "pair":
+        return float(spearmanr(logits[:, 0], [row["labels"] for row in encoded]).statistic)
+    guessed = [
+        [labels[tag] for tag, label in zip(line.argmax(-1), row["labels"], strict=False) if label != -100]
+        for line, row in zip(logits, encoded, strict=True)
+    ]
+    true = [[labels[label] for label in row["labels"] if label != -100] for row in encoded]
+    return float(entity_f1(true, guessed))
+
+
+def _labels(task: Task, train: Sequence[Row]) -> list[Any]:
+    if task.kind == "pair":
+        return []
+    return sorted(
+        {label for row in train for label in (row[task.target] if task.kind == "tags" else [row[task.target]])}
+    )
+
+
+def _encoded(task: Task, rows: Sequence[Row], tokenizer: Callable[..., Any], labels: list[Any]) -> list[Row]:
+    """Ids and labels; of a word cut into several tokens, the first bears the tag."""
+    number = {label: i for i, label in enumerate(labels)}
+    encoded = []
+    for row in rows:
+        texts = [row[field] for field in task.text]
+        ids = tokenizer(*texts, truncation=True, max_length=task.longest, is_split_into_words=task.kind == "tags")
+        if task.kind == "pair":
+            target: Any = row[task.target] / 5
+        elif task.kind == "class":
+            target = number[row[task.target]]
+        else:
+            words, before, target = ids.word_ids(), None, []
+            for word in words:
+                target.append(-100 if word is None or word == before else number[row[task.target][word]])
+                before = word
+        encoded.append({"input_ids": ids["input_ids"], "attention_mask": ids["attention_mask"], "labels": target})
+    return encoded
+
+
+def _counted(task: Task, train: list[Row], test: list[Row]) -> float:
+    """Words and pairs of words weighed by TF-IDF under logistic regression; of pairs, the cosine; of tags, words around."""
+    if task.kind == "tags":
+        features = DictVectorizer()
+        linear = LogisticRegression(max_iter=200, C=10.0)
+        linear.fit(features.fit_transform(_around(train)), [tag for row in train for tag in row[task.target]])
+        guessed = iter(linear.predict(features.transform(_around(test))))
+        return float(
+            entity_f1([row[task.target] for row in test], [[next(guessed) for _ in row[task.target]] for row in test])
+        )
+    tfidf = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=1)
+    if task.kind == "pair":
+        one, two = task.text
+        tfidf.fit([row[field] for row in train for field in task.text])
+        left, right = (tfidf.transform([row[field] for row in test]) for field in (one, two))
+        return float(
+            spearmanr(np.asarray(left.multiply(right).sum(1))[:, 0], [row[task.target] for row in test]).statistic
+        )
+    (field,) = task.text
+    linear = LogisticRegression(max_iter=1000, C=10.0)
+    linear.fit(tfidf.fit_transform([row[field] for row in train]), [row[task.target] for row in train])
+    return float(linear.score(tfidf.transform([row[field] for row in test]), [row[task.target] for row in test]))
+
+
+def _around(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """What a linear model may know of a word: itself, its shape, its ends, and its neighbours."""
+    found = []
+    for row in rows:
+        words = ["<", *row["tokens"], ">"]
+        for left, word, right in zip(words, words[1:-1], words[2:], strict=False):
+            found.append(
+                {"word": word.lower(), "is": word[:1].isupper() + 2 * word.isupper(), "end": word[-3:], "left": left.lower(),
+                 "right": right.lower(), "left is": left[:1].isupper(), "right is": right[:1].isupper()}
+            )  # fmt: skip
+    return found
+
+
+if __name__ == "__main__":
+    main()

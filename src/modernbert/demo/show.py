@@ -1,0 +1,81 @@
+"""The packaged model at work on this machine: masks filled, and Python's standard library searched by meaning."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from modernbert.demo.corpus import Function, functions, standard_library
+from modernbert.retrieval.embedder import Embedder
+from modernbert.tasks.fill_mask import Guess, MaskFiller
+
+BLANKS = (
+    "The capital of France is [MASK].",
+    "She put on her coat and [MASK] out into the rain.",
+    "The results of both experiments [MASK] the same.",
+    "import numpy as [MASK]",
+    "for i in [MASK](10):",
+    "def __init__(self, name):\n    self.[MASK] = name",
+)
+"""Facts, grammar, code."""
+
+QUESTIONS = (
+    "remove a directory and all its contents",
+    "wait until the thread has finished",
+    "parse a date string",
+    "compress data with gzip",
+)
+"""For the search."""
+
+MOST_LETTERS = 400
+"""Of a function: its name, its docstring and its first lines tell what it is for, and the demonstration is to be quick."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filled:
+    """A text and the likeliest tokens of its mask."""
+
+    text: str
+    guesses: tuple[Guess, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A question and the functions that are nearest to it, with cosines."""
+
+    question: str
+    nearest: tuple[tuple[Function, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Search:
+    """What was searched, and found."""
+
+    num_functions: int
+    seconds: float
+    """Taken to embed them."""
+    answers: tuple[Answer, ...]
+
+
+def fill(model: str, texts: Sequence[str] = BLANKS, *, top_k: int = 4) -> list[Filled]:
+    """The likeliest tokens of one mask in each text."""
+    filled = MaskFiller.from_pretrained(model).fill(texts, top_k=top_k)
+    return [Filled(text=text, guesses=tuple(masks[0])) for text, masks in zip(texts, filled, strict=True)]
+
+
+def search(model: str, questions: Sequence[str] = QUESTIONS, *, top_k: int = 3) -> Search:
+    """The functions of Python's standard library that are nearest to each question."""
+    embedder = Embedder.from_pretrained(model)
+    found = functions(standard_library())
+    began = time.perf_counter()
+    documents_ND = embedder.encode(
+        [f"{one.name}\n{one.source[:MOST_LETTERS]}" for one in found], show_progress_bar=True
+    )
+    seconds = time.perf_counter() - began
+    similar_QN = embedder.similarity(embedder.encode_query(questions), documents_ND)
+    answers = tuple(
+        Answer(question=question, nearest=tuple((found[i], float(row[i])) for i in np.argsort(-row)[:top_k]))
+        for question, row in zip(questions, similar_QN, strict=True)
+    )
+    return Search(num_functions=len(found), seconds=seconds, answers=answers)

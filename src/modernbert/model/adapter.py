@@ -1,0 +1,136 @@
+"""Adapters as PEFT stores them: a head is what it changes in a model, not one more copy of it.
+
+LoRA (Hu et al., arXiv 2106.09685) adds a product of two thin matrices to a weight, W + alpha / r * B A. It is added once,
+when the model is loaded: afterwards the model is like any other, and as fast. Parts that were trained whole, such as
+a classifier, lie beside the thin matrices.
+
+For adapters over ModernBERT's linear layers; DoRA, adapted embeddings and ranks that differ by layer are PEFT's own
+business (`merge_and_unload`, then save the whole model).
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from modernbert.core.errors import CheckpointError, UnsupportedError
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+_PREFIX = "base_model.model."
+_FOREIGN = (
+    "use_dora",
+    "rank_pattern",
+    "alpha_pattern",
+    "fan_in_fan_out",
+    "layer_replication",
+    "trainable_token_indices",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """What a folder of PEFT's holds."""
+
+    folder: Path
+    base: str
+    """The model it belongs to: a packaged name, a folder or a Hub id."""
+    revision: str | None
+    """Hash of that model's weights; absent in adapters that others made."""
+    scale: float
+    """alpha / r, or alpha / sqrt(r)."""
+    tensors: Mapping[str, Tensor]
+    """Without PEFT's prefix."""
+
+
+def is_adapter(folder: Path) -> bool:
+    """Whether a folder holds an adapter instead of a whole model."""
+    return (folder / CONFIG).is_file()
+
+
+def base_of(folder: Path) -> str:
+    """The model that an adapter belongs to."""
+    return str(_settings(folder)["base_model_name_or_path"])
+
+
+def read_adapter(folder: Path) -> Adapter:
+    """Read it, and refuse what `merge` would get wrong.
+
+    Raises:
+        CheckpointError: a file is missing or damaged.
+        UnsupportedError: it is no plain LoRA.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    settings = _settings(folder)
+    foreign = [name for name in _FOREIGN if settings.get(name)]
+    if settings.get("peft_type") != "LORA" or foreign:
+        found = ", ".join(foreign) or f"peft_type {settings.get('peft_type')!r}"
+        raise UnsupportedError(
+            f"{folder / CONFIG}: found {found}, expected plain LoRA: merge it with PEFT (merge_and_unload) and save the model"
+        )
+    try:
+        tensors = load_file(folder / WEIGHTS)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{folder / WEIGHTS} cannot be read ({error}): fetch or write it again") from None
+    rank, alpha = settings["r"], settings["lora_alpha"]
+    return Adapter(
+        folder=folder,
+        base=str(settings["base_model_name_or_path"]),
+        revision=settings.get("revision"),
+        scale=alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank),
+        tensors={name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()},
+    )
+
+
+@torch.no_grad()
+def merge(weights: Mapping[str, Tensor], adapter: Adapter) -> dict[str, Tensor]:
+    """A model's weights with an adapter's changes in them; float32 where something changed.
+
+    Args:
+        weights: by name, the encoder's with `model.` in front or without.
+
+    Raises:
+        CheckpointError: the adapter changes what the model does not have, or in another shape.
+    """
+    merged = dict(weights)
+    inside = "model." if any(name.startswith("model.") for name in weights) else ""
+    for name, tensor in adapter.tensors.items():
+        own = name if name.split(".")[0] in ("head", "decoder", "classifier") else inside + name.removeprefix("model.")
+        module, is_thin, side = own.partition(".lora_")
+        if not is_thin:
+            merged[own] = tensor
+        elif side == "B.weight":
+            merged[f"{module}.weight"] = _changed(merged, f"{module}.weight", name, adapter)
+    return merged
+
+
+def _changed(weights: Mapping[str, Tensor], own: str, name: str, adapter: Adapter) -> Tensor:
+    up_OR, down_RI = adapter.tensors[name].float(), adapter.tensors.get(name.replace(".lora_B.", ".lora_A."))
+    weight_OI = weights.get(own)
+    shape = None if down_RI is None else (up_OR.shape[0], down_RI.shape[1])
+    if weight_OI is None or down_RI is None or tuple(weight_OI.shape) != shape:
+        found = "no such weight" if weight_OI is None else f"a weight of shape {tuple(weight_OI.shape)}"
+        raise CheckpointError(
+            f"{adapter.folder}: {name} changes {own} by a matrix of shape {shape}, found {found} in {adapter.base}: "
+            "the adapter belongs to another model"
+        )
+    return weight_OI.float() + adapter.scale * (up_OR @ down_RI.float())
+
+
+def _settings(folder: Path) -> dict:
+    try:
+        settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder / CONFIG} cannot be read ({error}): fetch or write it again") from None
+    wanted = ("base_model_name_or_path", "r", "lora_alpha")
+    if not isinstance(settings, dict) or any(settings.get(name) in (None, "") for name in wanted):
+        raise CheckpointError(
+            f"{folder / CONFIG}: expected {', '.join(wanted)}, as PEFT writes them: save the adapter again"
+        )
+    return settings
