@@ -1,0 +1,119 @@
+"""Everything that made the packaged model nano, from text to the signed folder; what is there already is not made again.
+
+    python models/nano/make.py CORPUS --task-data TASKS --out runs/nano
+
+CORPUS holds wiki-*.jsonl.xz, arxiv-*, novels-*, wikinews-*, python-* and heldout-SOURCE.jsonl.xz of each; TASKS is a folder with
+`tasks` and `retrieval` below it, as the scripts of this folder say. It takes most of a day on two cores. Run from the root.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from modernbert.core.log import say
+
+HERE = Path(__file__).parent
+PACKAGE = HERE.parents[1] / "src" / "modernbert" / "models" / "nano"
+SOURCES = ("wiki", "arxiv", "novels", "wikinews", "python")
+VOCABULARY = 16_384
+UNUSED = 64
+TOKENIZER_BYTES = 60_000_000
+PLAIN_MINUTES = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A command and what it leaves behind."""
+
+    made: Path
+    words: tuple[object, ...]
+    """Of `modernbert`, or of Python where the first is a script."""
+
+
+def main() -> None:
+    """One step after the other."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("corpus", type=Path)
+    words.add_argument("--task-data", type=Path, help="absent: the model is made, and not judged on tasks")
+    words.add_argument("--out", type=Path, default=Path("runs/nano"), help="the recipes name runs/nano")
+    words.add_argument("--until", help="last step, by what it makes")
+    given = words.parse_args()
+    for step in steps(given.corpus, given.task_data, given.out):
+        if not step.made.exists():
+            say(f"making {step.made}")
+            first, *rest = map(str, step.words)
+            run = [first, *rest] if first.endswith(".py") else ["-m", "modernbert.cli.main", first, *rest]
+            subprocess.run([sys.executable, *run], check=True)
+        if given.until == step.made.name:
+            return
+
+
+def steps(corpus: Path, task_data: Path | None, out: Path) -> Iterator[Step]:
+    """All of them, in order; a step may look at what those before it have made."""
+    yield from pretraining(corpus, out)
+    yield from packaging(corpus, out)
+    if task_data:
+        yield from judging(task_data, out)
+
+
+def pretraining(corpus: Path, out: Path) -> Iterator[Step]:
+    """Tokenizer, shards, the small model, the larger one."""
+    text = {name: str(corpus / f"{name}-0*.jsonl.xz") for name in SOURCES}
+    tokenizer = out / "tokenizer"
+    sizes = ("--vocab-size", VOCABULARY, "--num-unused", UNUSED, "--most-bytes", TOKENIZER_BYTES)
+    yield Step(made=tokenizer, words=("tokenizer", "train", *text.values(), "--out", tokenizer, *sizes))
+    for name in SOURCES:
+        made = out / "shards" / name
+        words = ("data", "tokenize", text[name], "--tokenizer", tokenizer, "--out", made, "--near-duplicates", 0.8)
+        yield Step(made=made, words=words)
+    for name in SOURCES:
+        made = out / "held-out" / name
+        held_out = corpus / f"heldout-{name}.jsonl.xz"
+        yield Step(made=made, words=("data", "tokenize", held_out, "--tokenizer", tokenizer, "--out", made))
+    for name in ("seed", "nano"):
+        yield Step(made=out / name / "model", words=("pretrain", HERE / f"{name}.yaml", HERE / "mixture.yaml"))
+
+
+def packaging(corpus: Path, out: Path) -> Iterator[Step]:
+    """The trunk, and the head that is trained on it as it is packaged."""
+    pairs, adapter = out / "pairs.jsonl", out / "embedding"
+    trunk = (HERE / "package.py", "trunk", out / "nano" / "model", "--out", PACKAGE)
+    head = (HERE / "package.py", "head", adapter, "--name", "embedding", "--out", PACKAGE)
+    yield Step(made=PACKAGE / "model.safetensors", words=trunk)
+    yield Step(made=pairs, words=(HERE / "pairs.py", corpus, "--out", pairs))
+    yield Step(made=adapter, words=(HERE / "embedding.py", PACKAGE, pairs, "--minutes", 30, "--out", adapter))
+    yield Step(made=PACKAGE / "heads" / "embedding" / "adapter_model.safetensors", words=head)
+
+
+def judging(task_data: Path, out: Path) -> Iterator[Step]:
+    """What nano is compared with, how well each does, and the card that says it."""
+    judged, plain = out / "judged", out / "plain"
+    yield Step(made=plain, words=(HERE / "plain.py", out / "shards", "--minutes", PLAIN_MINUTES, "--out", plain))
+    models = (f"nano={PACKAGE}", f"stage 1={last_of(out / 'nano', 'pretrain')}", f"plain={plain}")
+    texts = (out / "held-out", "--shards", out / "shards", "--models", *models)
+    vectors = ("--models", "embedding=nano:embedding", f"trunk={PACKAGE}")
+    scripts: dict[str, tuple[object, ...]] = {
+        "held_out": texts,
+        "far_clues": texts,
+        "blanks": (),
+        "downstream": (task_data / "tasks",),
+        "retrieval": (task_data / "retrieval" / "scifact", *vectors),
+    }
+    for name, words in scripts.items():
+        made = judged / f"{name}.json"
+        yield Step(made=made, words=(HERE / f"{name}.py", *words, "--out", made))
+    yield Step(made=PACKAGE / "README.md", words=(HERE / "card.py", judged, "--runs", out, "--out", PACKAGE))
+
+
+def last_of(run: Path, stage: str) -> Path:
+    """The model at the end of a stage."""
+    published = sorted((run / "published").iterdir())
+    return [path for path in published if json.loads((path / "training.json").read_text())["stage"] == stage][-1]
+
+
+if __name__ == "__main__":
+    main()

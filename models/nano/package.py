@@ -1,0 +1,72 @@
+"""Put a trained model, or a head on it, into the folder that the package carries, and sign it.
+
+    python models/nano/package.py trunk RUN/model --out src/modernbert/models/nano
+    python models/nano/package.py head ADAPTER --name embedding --out src/modernbert/models/nano
+    python models/nano/package.py sign --out src/modernbert/models/nano
+
+Weights are stored in bfloat16, which is half the size, and nothing is judged but what is stored so. Heads are trained on the
+packaged trunk, not on the run's: their adapter names its hash.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+from modernbert.core.errors import UserError
+from modernbert.core.files import content_hash, write_atomically
+from modernbert.model import packaged
+from modernbert.model.adapter import CONFIG, WEIGHTS
+from modernbert.model.folder import copy_tokenizer
+from modernbert.model.store import load, save
+
+
+def main() -> None:
+    """Copy, round, sign."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("what", choices=("trunk", "head", "sign"))
+    words.add_argument("source", type=Path, nargs="?")
+    words.add_argument("--name", help="of the head")
+    words.add_argument("--out", type=Path, required=True, help="the trunk's folder, named as the model is")
+    given = words.parse_args()
+    if given.what == "trunk":
+        trunk(given.source, given.out)
+    elif given.what == "head":
+        head(given.source, given.out, given.name)
+    for folder in (given.out, *given.out.glob(f"{packaged.HEADS}/*")):
+        packaged.sign(folder)
+        print(f"{folder}: {packaged.signature(folder)}")
+
+
+def trunk(source: Path, out: Path) -> None:
+    """A masked language model and its tokenizer."""
+    model = load(source, dtype=torch.float32).to(torch.bfloat16)
+    save(model, out)
+    copy_tokenizer(source, out)
+    for name in ("training.json",):
+        shutil.copyfile(source / name, out / name)
+
+
+def head(source: Path, trunk: Path, name: str) -> None:
+    """An adapter, told by the trunk's name and not by where it lay."""
+    out = trunk / packaged.HEADS / name
+    out.mkdir(parents=True, exist_ok=True)
+    settings = json.loads((source / CONFIG).read_text())
+    weights = content_hash(trunk / "model.safetensors")
+    if settings["revision"] != weights:
+        raise UserError(f"{source} was trained on weights {settings['revision'][:12]}, found {weights[:12]} in {trunk}")
+    with write_atomically(out / CONFIG, "w") as file:
+        json.dump(settings | {"base_model_name_or_path": trunk.name}, file, indent=2, sort_keys=True)
+        file.write("\n")
+    tensors = {key: tensor.to(torch.bfloat16).contiguous() for key, tensor in load_file(source / WEIGHTS).items()}
+    with write_atomically(out / WEIGHTS) as file:
+        save_file(tensors, file.name, metadata={"format": "pt"})
+    for file_name in ("config.json", "training.json"):
+        shutil.copyfile(source / file_name, out / file_name)
+
+
+if __name__ == "__main__":
+    main()

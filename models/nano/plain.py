@@ -1,0 +1,182 @@
+"""What nano is compared with: the same shape and text, by stock transformers and the usual settings, for as many minutes.
+
+    python models/nano/plain.py SHARDS --recipe nano --minutes 60 --out plain
+
+AdamW with gradient clipping and a linear schedule, 15 % of the tokens masked, a document a row, padded to the longest of its
+batch (documents of like length together), ends beyond 1,024 tokens cut off, one stage: `run_mlm.py --line_by_line`, as it is.
+"""
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import Dataset
+from transformers import (
+    AutoTokenizer,
+    DataCollatorForLanguageModeling,
+    ModernBertConfig,
+    ModernBertForMaskedLM,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    set_seed,
+)
+
+from modernbert.core.files import atomic_folder
+from modernbert.core.log import say
+from modernbert.data.shards import Shards
+from modernbert.model.config import SIZES
+from modernbert.model.hf_config import to_mapping
+from modernbert.train.config import Recipe
+from modernbert.train.recipes import read_recipe
+from modernbert.train.start import with_vocabulary
+
+LONGEST = 1024
+BATCH = 16
+"""Documents."""
+
+
+class Documents(Dataset):
+    """The mixture's documents, drawn by its weights, one after the other."""
+
+    def __init__(self, folder: Path, weights: dict[str, float], seed: int, count: int) -> None:
+        self.shards = {name: Shards.open(folder / name) for name in weights}
+        rng = np.random.default_rng(seed)
+        # Weights are shares of tokens, and documents of a source are as long as they are: more short ones are drawn.
+        lengths = {name: np.minimum(shards.lengths, LONGEST - 2).mean() for name, shards in self.shards.items()}
+        shares = np.array([weights[name] / lengths[name] for name in weights])
+        names = list(weights)
+        orders = {name: _endless(len(shards), rng) for name, shards in self.shards.items()}
+        self.drawn = [
+            (names[i], next(orders[names[i]])) for i in rng.choice(len(names), count, p=shares / shares.sum())
+        ]
+
+    def __len__(self) -> int:
+        return len(self.drawn)
+
+    def __getitem__(self, number: int) -> dict[str, Any]:
+        name, document = self.drawn[number]
+        shards = self.shards[name]
+        ids = shards.tokens(document)[: LONGEST - 2]
+        return {"input_ids": [shards.vocabulary.cls_id, *map(int, ids), shards.vocabulary.sep_id]}
+
+    def length(self, number: int) -> int:
+        """Tokens of a document, for grouping."""
+        name, document = self.drawn[number]
+        return min(LONGEST, int(self.shards[name].lengths[document]) + 2)
+
+
+def main() -> None:
+    """Train for so many minutes, and write the model."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("shards", type=Path)
+    words.add_argument("--recipe", default="nano", help="whose shape and mixture")
+    words.add_argument("--minutes", type=float, default=60)
+    words.add_argument("--lr", type=float, default=1e-3)
+    words.add_argument("--seed", type=int, default=17)
+    words.add_argument("--out", type=Path, required=True)
+    given = words.parse_args()
+    recipe = read_recipe([given.recipe])
+    steps = max(10, round(20 * 60 * given.minutes / _train(recipe, given, 20, None)))
+    say(f"{steps:,} steps in {given.minutes:g} minutes")
+    _train(recipe, given, steps, given.out)
+
+
+def _train(recipe: Recipe, given: argparse.Namespace, steps: int, out: Path | None) -> float:
+    """Seconds of so many steps."""
+    set_seed(given.seed)
+    weights = {name: source.weight for name, source in recipe.data.sources.items()}
+    first = Shards.open(given.shards / next(iter(weights)))
+    tokenizer = AutoTokenizer.from_pretrained(first.folder / "tokenizer")
+    shape = with_vocabulary(SIZES[recipe.model] if isinstance(recipe.model, str) else recipe.model, first.vocabulary)
+    model = ModernBertForMaskedLM(ModernBertConfig(**to_mapping(shape, architecture="", dtype="float32")))
+    documents = Documents(given.shards, weights, given.seed, BATCH * (steps + 1))
+    order = sorted(
+        range(len(documents)), key=documents.length
+    )  # documents of like length in a batch, batches in any order
+    batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+    np.random.default_rng(given.seed).shuffle(batches)
+    watch = _Seconds()
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = _Trainer(
+            model=model,
+            args=TrainingArguments(
+                output_dir=scratch,
+                max_steps=steps,
+                per_device_train_batch_size=BATCH,
+                learning_rate=given.lr,
+                adam_beta2=0.98,
+                weight_decay=0.01,
+                warmup_steps=0.05,
+                lr_scheduler_type="linear",
+                logging_steps=50,
+                save_strategy="no",
+                report_to=[],
+                seed=given.seed,
+                use_cpu=not torch.cuda.is_available(),
+            ),
+            train_dataset=documents,
+            data_collator=DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15),
+            callbacks=[watch],
+        )
+        trainer.batches = batches
+        trainer.train()
+    if out is not None:
+        with atomic_folder(out) as folder:
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+            facts = {"steps": steps, "seconds": watch.seconds, "lr": given.lr, "losses": watch.losses(trainer)}
+            (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
+    return watch.seconds
+
+
+class _Trainer(Trainer):
+    batches: list[list[int]]
+
+    def _get_train_sampler(self, *_: object) -> Any:
+        return _Flat(self.batches)
+
+
+class _Flat(torch.utils.data.Sampler):
+    """The batches one after the other: the loader cuts them where they end."""
+
+    def __init__(self, batches: list[list[int]]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[int]:
+        for batch in self.batches:
+            yield from batch
+
+    def __len__(self) -> int:
+        return sum(map(len, self.batches))
+
+
+class _Seconds(TrainerCallback):
+    """How long the steps took."""
+
+    seconds = 0.0
+
+    def on_train_begin(self, *_: object, **__: object) -> None:
+        self.began = time.perf_counter()
+
+    def on_train_end(self, *_: object, **__: object) -> None:
+        self.seconds = time.perf_counter() - self.began
+
+    @staticmethod
+    def losses(trainer: Trainer) -> list[float]:
+        return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+
+
+def _endless(count: int, rng: np.random.Generator) -> Iterator[int]:
+    while True:
+        yield from map(int, rng.permutation(count))
+
+
+if __name__ == "__main__":
+    main()
