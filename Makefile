@@ -16,7 +16,7 @@ help:            ## this list
 	@touch $@
 
 demo: .venv/train.stamp    ## train a small ModernBERT here and now, and write runs/demo/report.html
-	$(BIN)/modernbert demo $(ARGS)
+	$(BIN)/modernbert demo --train $(ARGS)
 
 test: .venv/test.stamp     ## the whole suite; no GPU, no network, nothing outside this folder
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)

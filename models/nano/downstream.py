@@ -124,7 +124,8 @@ def _trained(
     tokenizer = AutoTokenizer.from_pretrained(folder)
     labels = _labels(task, train)
     kind = AutoModelForTokenClassification if task.kind == "tags" else AutoModelForSequenceClassification
-    config = AutoConfig.from_pretrained(folder, num_labels=len(labels) or 1, classifier_pooling="mean")
+    names = dict(enumerate(map(str, labels or ["score"])))
+    config = AutoConfig.from_pretrained(folder, id2label=names, classifier_pooling="mean")
     stock = kind.from_config(config) if fresh else kind.from_pretrained(folder, config=config, dtype=torch.float32)
     stock = modernbert.accelerate(stock.float())
     collate = (DataCollatorForTokenClassification if task.kind == "tags" else DataCollatorWithPadding)(tokenizer)
@@ -140,7 +141,6 @@ def _trained(
                 warmup_steps=0.1,
                 lr_scheduler_type="linear",
                 weight_decay=0.01,
-                group_by_length=False,
                 logging_steps=10_000,
                 save_strategy="no",
                 report_to=[],

@@ -75,7 +75,9 @@ def test_what_would_be_merged_wrongly_is_refused(trunk, tmp_path, changes, messa
 def test_an_adapter_of_other_weights_is_refused(trunk, tmp_path):
     adapter(trunk, tmp_path / "head")
     rewrite(tmp_path / "head", revision="0" * 64)
-    with pytest.raises(CheckpointError, match="is a head on .* with weights 000000000000, found weights [0-9a-f]{12} there"):
+    with pytest.raises(
+        CheckpointError, match=r"is a head on .* with weights 000000000000, found weights [0-9a-f]{12} there"
+    ):
         load(tmp_path / "head")
 
 

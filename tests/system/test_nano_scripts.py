@@ -1,0 +1,202 @@
+"""The scripts that make and judge the packaged model, piece by piece on small things."""
+
+import json
+import lzma
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from modernbert.core.quantities import Tokens
+from modernbert.core.seeds import Seeds
+from modernbert.data.config import Rows
+from modernbert.data.loader import held_out_rows
+from modernbert.data.pieces import InMemory
+from modernbert.data.shard_writer import write_shards
+from modernbert.data.vocabulary import Vocabulary
+from modernbert.ops.loss import IGNORE
+from support.packages import adapter, package
+from support.small import small_model
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(autouse=True)
+def scripts(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "models" / "nano"))
+
+
+PYTHON = '''
+class Stack:
+    def push(self, one):
+        """Put something on top.
+
+        More about it.
+        """
+        self.all.append(one)
+        self.size += 1
+        return self
+
+    def quiet(self):
+        return 1
+'''
+
+
+def test_pairs_are_titles_with_what_follows_and_docstrings_with_their_code(tmp_path, monkeypatch):
+    import pairs
+
+    for name, text in (
+        ("arxiv-00000", "On  the\n size of things\n\nThey are large."),
+        ("wiki-00000", "Too short\n\nNo."),
+        ("python-00000", PYTHON),
+        ("python-licences", PYTHON.replace("Put", "Lay")),
+        ("heldout-arxiv", "Not to be seen\n\nBy anybody."),
+    ):
+        with lzma.open(tmp_path / f"{name}.jsonl.xz", "wt") as file:
+            file.write(json.dumps({"text": text}) + "\n")
+    monkeypatch.setattr("sys.argv", ["pairs.py", str(tmp_path), "--out", str(tmp_path / "pairs.jsonl")])
+    pairs.main()
+    rows = {row["anchor"]: row for row in map(json.loads, (tmp_path / "pairs.jsonl").read_text().splitlines())}
+    assert rows.keys() == {"On the size of things", "Put something on top."}
+    assert rows["On the size of things"]["positive"] == "They are large."
+    code = rows["Put something on top."]["positive"]
+    assert code == "def push(self, one):\n    self.all.append(one)\n    self.size += 1\n    return self"
+
+
+@pytest.fixture(scope="module")
+def text():
+    """A model, documents, and rows of them with hidden tokens."""
+    model, tokenizer = small_model(seed=5)
+    rng = np.random.default_rng(2)
+    documents = [rng.integers(0, 300, length).tolist() for length in (5, 40, 200, 90)]
+    vocabulary = Vocabulary.of(tokenizer)
+    shards = InMemory(documents, vocabulary)
+    rows = Rows(length=Tokens(128), room=Tokens(256))
+    batches = list(held_out_rows(shards, rows, rate=0.15, seeds=Seeds(1), tokens=Tokens(10_000)))
+    return model, tokenizer, shards, batches
+
+
+def test_bits_a_byte_are_the_models_own_loss_over_the_bytes_of_what_was_hidden(text):
+    import held_out
+
+    model, tokenizer, _, batches = text
+    sizes = np.array([len(tokenizer.token(i)) for i in range(tokenizer.vocab_size)])
+    found = held_out.ask(held_out.Trained(model), batches, sizes)
+    with torch.inference_mode():
+        told = [model.loss(row.packed, row.labels) for row in batches]
+    hidden = sum(one.num_predicted for one in told)
+    nats = sum(float(one.loss_sum) for one in told)
+    spelt = sum(len(tokenizer.token(int(i))) for row in batches for i in row.labels[row.labels != IGNORE])
+    assert found.hidden == hidden
+    assert found.loss == pytest.approx(nats / hidden, rel=1e-5)
+    assert found.accuracy == sum(one.num_correct for one in told) / hidden
+    assert found.bits_per_byte == pytest.approx(nats / math.log(2) / spelt, rel=1e-5)
+
+
+def test_counting_gives_shares_that_add_up_and_the_likeliest_follower(text):
+    import held_out
+
+    _, tokenizer, shards, batches = text
+    shards.num_tokens = int(shards.lengths.sum())
+    counted = held_out.Counted.over([shards])
+    at = (batches[0].labels != IGNORE).nonzero().squeeze(1)
+    for predictor in (held_out.Unigram(counted), held_out.Bigram(counted)):
+        logs = predictor.log_probabilities(batches[0], at)
+        torch.testing.assert_close(logs.exp().sum(1), torch.ones(len(at), dtype=torch.float64), atol=1e-4, rtol=0)
+    pairs = np.zeros((tokenizer.vocab_size, tokenizer.vocab_size))
+    for i in range(len(shards)):
+        ids = shards.tokens(i)
+        np.add.at(pairs, (ids[:-1], ids[1:]), 1)
+    np.testing.assert_array_equal(counted.pairs.toarray(), pairs)
+
+
+def test_far_clues_are_words_named_before_but_not_near(monkeypatch):
+    import far_clues
+
+    monkeypatch.setattr(far_clues, "FAR", 20)
+    monkeypatch.setattr(far_clues, "APART", 3)
+    rng = np.random.default_rng(3)
+    rare = np.zeros(60, dtype=bool)
+    rare[30:] = True
+    for _ in range(20):
+        ids = rng.integers(0, 60, 100)
+        found = {clue.at: clue.back for clue in far_clues.clues(ids, rare)}
+        wanted = {}
+        for at in range(100):
+            others = [i for i in range(100) if i != at and ids[i] == ids[at]]
+            if rare[ids[at]] and any(i < at for i in others) and all(abs(i - at) > 20 for i in others):
+                wanted[at] = at - max(i for i in others if i < at)
+        assert found.items() <= wanted.items()
+        assert all(any(abs(at - kept) < 3 for kept in found) for at in wanted.keys() - found.keys())
+        assert bool(found) == bool(wanted)
+
+
+ROWS = {
+    "class": [
+        {"text": f"{word} film {i}", "label": int(word == "good")} for i in range(20) for word in ("good", "bad")
+    ],
+    "pair": [
+        {"a": f"a cat sat {i}", "b": f"a cat {'sat' if i % 2 else 'was not there'} {i}", "score": 5.0 * (i % 2)}
+        for i in range(20)
+    ],
+    "tags": [{"tokens": ["in", "Rome", "today"], "tags": ["O", "B-LOC", "O"]}] * 12,
+}
+FIELDS = {"class": (("text",), "label"), "pair": (("a", "b"), "score"), "tags": (("tokens",), "tags")}
+
+
+@pytest.mark.parametrize("kind", ROWS)
+def test_a_task_is_learnt_by_counting_and_by_the_model(kind, tmp_path, monkeypatch):
+    import downstream
+
+    fields, target = FIELDS[kind]
+    task = downstream.Task(kind=kind, score="", text=fields, target=target, rows=99, test_rows=99, epochs=6, longest=32)
+    monkeypatch.setitem(downstream.TASKS, "mine", task)
+    (tmp_path / "mine").mkdir()
+    for split in ("train", "test"):
+        with lzma.open(tmp_path / "mine" / f"{split}.jsonl.xz", "wt") as file:
+            file.writelines(json.dumps(row) + "\n" for row in ROWS[kind])
+    package(tmp_path, monkeypatch)
+    assert downstream.judge("mine", "tf-idf", tmp_path, "wee", seed=1) > 0.5
+    monkeypatch.setitem(downstream.RATES, "scratch", 2e-3)
+    assert downstream.judge("mine", "scratch", tmp_path, "wee", seed=1) > 0.5
+
+
+def test_a_head_is_packaged_only_on_the_weights_that_it_was_trained_on(tmp_path, monkeypatch):
+    import package as script
+
+    from modernbert.core.errors import UserError
+    from modernbert.model import packaged
+    from modernbert.model.store import load
+
+    trunk = package(tmp_path, monkeypatch)
+    adapter(trunk, tmp_path / "head")
+    (tmp_path / "head" / "training.json").write_text("{}\n")
+    script.head(tmp_path / "head", trunk, "embedding")
+    for folder in (trunk, trunk / "heads" / "embedding"):
+        packaged.sign(folder)
+    packaged._checked.cache_clear()
+    assert packaged.names() == ("wee", "wee:embedding")
+    half = load("wee:embedding", dtype=torch.float32).layers[0].attn.Wqkv.weight
+    whole = load(tmp_path / "head", dtype=torch.float32).layers[0].attn.Wqkv.weight
+    torch.testing.assert_close(half, whole, atol=2e-3, rtol=2e-2)
+    (trunk / "model.safetensors").write_bytes((trunk / "model.safetensors").read_bytes() + b"x")
+    with pytest.raises(UserError, match=r"was trained on weights [0-9a-f]{12}, found"):
+        script.head(tmp_path / "head", trunk, "embedding")
+
+
+def test_the_plain_run_reads_the_mixture_by_its_weights(tmp_path):
+    import plain
+
+    _, tokenizer = small_model()
+    for name, length in (("long", 60), ("short", 15)):
+        with write_shards(tmp_path / name, tokenizer) as writer:
+            for _ in range(50):
+                writer.append([7] * length)
+    documents = plain.Documents(tmp_path, {"long": 0.5, "short": 0.5}, 1, 4000)
+    tokens = {"long": 0, "short": 0}
+    for number, (name, _) in enumerate(documents.drawn):
+        tokens[name] += documents.length(number)
+        assert len(documents[number]["input_ids"]) == documents.length(number)
+    assert tokens["long"] / sum(tokens.values()) == pytest.approx(0.5, abs=0.05)
