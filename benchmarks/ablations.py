@@ -4,7 +4,7 @@
     python benchmarks/ablations.py DATA.yaml --report   writes the page from the runs that are there
 
 DATA.yaml names token shards: `data: {sources: {wiki: {path: ...}}, held_out: {wiki: ...}}`. A choice is a file in
-benchmarks/ablations, laid over base.yaml.
+benchmarks/ablations, laid over base.yaml; `--folder` takes the files of another folder, such as models/nano/ablations.
 """
 
 import argparse
@@ -59,46 +59,54 @@ def mean_loss(line: dict[str, Any]) -> float:
     return sum(losses) / len(losses)
 
 
-def names() -> list[str]:
-    return ["base", *sorted(path.stem for path in FOLDER.glob("*.yaml") if path.stem != "base")]
+def names(folder: Path = FOLDER) -> list[str]:
+    return ["base", *sorted(path.stem for path in folder.glob("*.yaml") if path.stem != "base")]
 
 
-def train(name: str, data: Path, out: Path) -> None:
-    """One run in a process of its own, on one core."""
-    files = [FOLDER / "base.yaml", *([FOLDER / f"{name}.yaml"] if name != "base" else []), data]
+def train(name: str, data: Path, out: Path, folder: Path = FOLDER) -> None:
+    """One run in a process of its own, on one core; a file of the choice's own data goes last."""
+    files = [folder / "base.yaml", data, *([folder / f"{name}.yaml"] if name != "base" else [])]
     words = [sys.executable, "-m", "modernbert.cli.main", "pretrain", *map(str, files), f"run={out / name}"]
     done = subprocess.run(words, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
     print(f"{name}: {'done' if done.returncode == 0 else done.stderr[-500:]}", flush=True)
 
 
-def finished(out: Path) -> list[Run]:
-    done = [name for name in names() if (out / name / "model" / "config.json").exists()]
+def finished(out: Path, folder: Path = FOLDER) -> list[Run]:
+    done = [name for name in names(folder) if (out / name / "model" / "config.json").exists()]
     return [Run(name=name, folder=out / name, evaluations=read_metrics(out / name, "evaluation")) for name in done]
 
 
-def purpose(name: str) -> str:
+def purpose(name: str, folder: Path = FOLDER) -> str:
     """The first line of the recipe's comment."""
-    return (FOLDER / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
+    return (folder / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
 
 
-def page(runs: Sequence[Run]) -> str:
+def page(runs: Sequence[Run], folder: Path = FOLDER, picture: str = "ablations.png") -> str:
     base = next(run for run in runs if run.name == "base")
     noise = next((abs(run.loss - base.loss) for run in runs if run.name == NOISE), None)
     recipe = read(Recipe, base.folder / "resolved.json")
     (stage,) = recipe.stages.values()
     read_from = ", ".join(recipe.data.sources)
+    is_papers = folder == FOLDER
+    shape = recipe.model
+    size = (
+        f"the `{shape}` size" if isinstance(shape, str) else f"{shape.num_hidden_layers} layers of {shape.hidden_size}"
+    )
+    way = Path(os.path.relpath(folder.resolve(), DOCS)).as_posix()
     lines = [
-        "# The paper's choices on a small budget",
+        "# The paper's choices on a small budget"
+        if is_papers
+        else f"Choices for {folder.resolve().parent.name}, on a small budget",
         "",
-        f"Each line is a run of the `{recipe.model}` size over {stage.tokens}, from {read_from}; documents of up to",
+        f"Each line is a run of {size} over {stage.tokens}, from {read_from}; documents of up to",
         f"{stage.rows.length}. All but `{NOISE}` see the same text in the same order and are judged on the same held-out text under",
         f"the same masks ({recipe.evaluation.rate:.0%}). So little training cannot prove a choice for two trillion tokens; it shows",
         "which of them can be seen at all. Learning rates were not tuned for each.",
         "",
-        "| run | held-out loss | against base | masked tokens found |",
-        "|---|---:|---:|---:|",
+        "| run | tokens | held-out loss | against base | masked tokens found |",
+        "|---|---:|---:|---:|---:|",
         *(
-            f"| [{run.name}](../benchmarks/ablations/{run.name}.yaml) | {run.loss:.3f} | "
+            f"| [{run.name}]({way}/{run.name}.yaml) | {run.evaluations[-1]['tokens'] / 1e6:.1f}M | {run.loss:.3f} | "
             f"{'' if run is base else f'{run.loss - base.loss:+.3f}'} | {run.accuracy:.1%} |"
             for run in sorted(runs, key=lambda run: run.loss)
         ),
@@ -110,9 +118,17 @@ def page(runs: Sequence[Run]) -> str:
             "one run each that differs by less says little.",
             "",
         ]
-    lines += ["![held-out loss over tokens](ablations.png)", ""]
-    lines += [f"- **{run.name}** ({verdict(run, base, noise)}): {purpose(run.name)}" for run in runs if run is not base]
-    lines += ["", "Written by `python benchmarks/ablations.py DATA.yaml`.", ""]
+    lines += [f"![held-out loss over tokens]({picture})", ""]
+    lines += [
+        f"- **{run.name}** ({verdict(run, base, noise)}): {purpose(run.name, folder)}"
+        for run in runs
+        if run is not base
+    ]
+    lines += [
+        "",
+        f"Written by `python benchmarks/ablations.py DATA.yaml{'' if is_papers else f' --folder {folder}'}`.",
+        "",
+    ]
     return "\n".join(lines)
 
 
@@ -155,21 +171,24 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="a recipe's `data` section: sources and held_out")
     parser.add_argument("--out", type=Path, default=Path("runs/ablations"))
-    parser.add_argument("--only", nargs="*", default=names(), choices=names())
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="the choices: base.yaml and what is laid over it")
+    parser.add_argument("--only", nargs="*", help="some of the choices, by name")
     parser.add_argument("--jobs", type=int, default=2, help="runs at once, each on one core")
     parser.add_argument("--report", action="store_true", help="train nothing")
     parser.add_argument("--page", type=Path, default=DOCS / "ablations.md")
     chosen = parser.parse_args(words)
     if not chosen.report:
+        wanted = chosen.only or names(chosen.folder)
+        missing = [name for name in wanted if not (chosen.out / name / "model" / "config.json").exists()]
         with ThreadPoolExecutor(chosen.jobs) as pool:
-            list(pool.map(lambda name: train(name, chosen.data, chosen.out), chosen.only))
-    runs = finished(chosen.out)
+            list(pool.map(lambda name: train(name, chosen.data, chosen.out, chosen.folder), missing))
+    runs = finished(chosen.out, chosen.folder)
     if not any(run.name == "base" for run in runs):
         print(f"error: {chosen.out} holds no finished run of the base: train it first", file=sys.stderr)
         return 2
     picture(runs, chosen.page.with_suffix(".png"))
     with write_atomically(chosen.page, "w") as file:
-        file.write(page(runs))
+        file.write(page(runs, chosen.folder, chosen.page.with_suffix(".png").name))
     print(json.dumps({run.name: round(run.loss, 4) for run in runs}))
     return 0
 

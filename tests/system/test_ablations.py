@@ -50,8 +50,9 @@ def test_without_a_base_there_is_nothing_to_compare_with(benchmarks, tmp_path, c
     assert "holds no finished run of the base" in capsys.readouterr().err
 
 
-def test_every_ablation_is_a_recipe_over_the_base():
-    folder = ROOT / "benchmarks" / "ablations"
+@pytest.mark.parametrize("folder", ["benchmarks/ablations", "models/nano/ablations"])
+def test_every_ablation_is_a_recipe_over_the_base(folder):
+    folder = ROOT / folder
     base = read(Recipe, folder / "base.yaml")
     for path in folder.glob("*.yaml"):
         if path.stem != "base":

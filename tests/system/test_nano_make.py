@@ -1,0 +1,113 @@
+"""The way from text to a signed, carded model that `models/nano/make.py` goes, on a corpus of a few modules."""
+
+import json
+import lzma
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+
+from modernbert.demo.corpus import Document, docstrings
+from modernbert.model import packaged
+from modernbert.model.catalogue import catalogue
+from modernbert.retrieval.embedder import Embedder
+from modernbert.tasks.fill_mask import MaskFiller
+from support.demonstration import MODULES
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SMALL = {
+    "seed.yaml": {
+        r"num_hidden_layers: 4, hidden_size: 128, intermediate_size: 192, num_attention_heads: 2": (
+            "num_hidden_layers: 2, hidden_size: 64, intermediate_size: 96, num_attention_heads: 1"
+        ),
+        r"tokens: 4M": "tokens: 12K",
+        r"warmup: 40K": "warmup: 2K",
+    },
+    "nano.yaml": {
+        r"num_hidden_layers: 7, hidden_size: 256, intermediate_size: 384, num_attention_heads: 4": (
+            "num_hidden_layers: 4, hidden_size: 128, intermediate_size: 192, num_attention_heads: 2"
+        ),
+        r"tokens: 12M": "tokens: 12K",
+        r"over: 6M": "over: 8K",
+        r"warmup: 100K": "warmup: 2K",
+        r"tokens: 1.5M": "tokens: 8K",
+        r"tokens: 2.5M": "tokens: 8K",
+        r"at_least: \d+": "at_least: 64",
+    },
+    "mixture.yaml": {r"every: 1M, tokens: 20K": "tokens: 2K", r"^data:": "data:\n  most_epochs: 1000"},
+}
+"""What differs from the recipes as they are: sizes and budgets."""
+
+
+def corpus(folder: Path) -> None:
+    """Five sources, of docstrings and modules."""
+    library = Path(sysconfig.get_path("stdlib"))
+    documents = [Document(name=name, text=(library / name).read_text(encoding="utf-8")) for name in MODULES]
+    told = [f"{text.split('.')[0]}\n\n{text * 3}" for text in docstrings(documents)]
+    texts = {"python": [document.text for document in documents]}
+    texts |= {name: told[number::4] for number, name in enumerate(("wiki", "arxiv", "novels", "wikinews"))}
+    folder.mkdir()
+    for name, rows in texts.items():
+        for path, some in ((f"{name}-00000", rows[1:]), (f"heldout-{name}", rows[:1])):
+            with lzma.open(folder / f"{path}.jsonl.xz", "wt") as lines:
+                lines.writelines(json.dumps({"id": f"{path}-{i}", "text": text}) + "\n" for i, text in enumerate(some))
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """The script as it is in a copy of the repository, with small recipes."""
+    shutil.copytree(ROOT / "models", tmp_path / "models")
+    for name, changes in SMALL.items():
+        path = tmp_path / "models" / "nano" / name
+        text = path.read_text()
+        for pattern, other in changes.items():
+            assert re.search(pattern, text, flags=re.MULTILINE), pattern
+            text = re.sub(pattern, other, text, flags=re.MULTILINE)
+        path.write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path / "models" / "nano"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    import make
+
+    monkeypatch.setattr(make, "VOCABULARY", 512)
+    monkeypatch.setattr(make, "UNUSED", 8)
+    corpus(tmp_path / "corpus")
+    return make
+
+
+def test_text_becomes_a_packaged_model_with_a_head_and_a_card(make, tmp_path, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["make.py", "corpus", "--out", "runs/nano", "--until", "pairs.jsonl"])
+    make.main()
+    nano = make.PACKAGE
+    assert nano == tmp_path / "src" / "modernbert" / "models" / "nano"
+    monkeypatch.setattr(packaged, "FOLDER", nano.parent)
+    assert MaskFiller.from_pretrained("nano").fill(["import [MASK]"])[0][0]
+
+    def run(script: str, *words: object) -> None:
+        subprocess.run([sys.executable, f"models/nano/{script}.py", *map(str, words)], check=True)
+
+    run("embedding", nano, "runs/nano/pairs.jsonl", "--minutes", 0.02, "--batch", 4, "--rank", 4, "--out", "runs/nano/embedding")
+    run("package", "head", "runs/nano/embedding", "--name", "embedding", "--out", nano)
+    judged = tmp_path / "runs" / "nano" / "judged"
+    texts = ("runs/nano/held-out", "--shards", "runs/nano/shards", "--models", f"nano={nano}")
+    run("held_out", *texts, "--tokens", 2000, "--out", judged / "held_out.json")
+    run("blanks", "--model", nano, "--out", judged / "blanks.json")
+    scores = {"pretrained": {"score": 0.9}, "scratch": {"score": 0.8}, "tf-idf": {"score": 0.7}}
+    (judged / "downstream.json").write_text(json.dumps({"sst2": scores}))
+    (judged / "retrieval.json").write_text(json.dumps({"BM25": {"scifact": 0.6}, "embedding": {"scifact": 0.5}}))
+    run("card", judged, "--runs", "runs/nano", "--out", nano)
+
+    packaged._checked.cache_clear()
+    trunk, head = catalogue()
+    assert (trunk.name, head.name) == ("nano", "nano:embedding")
+    assert trunk.about.startswith("A ModernBERT of ")
+    assert Embedder.from_pretrained("nano").encode(["two"]).shape == (1, 128)
+    card = (nano / "README.md").read_text()
+    for told in ("| bigram |", "| sst2 | accuracy | 0.900 | 0.800 | 0.700 |", "| BM25 | 0.600 |", "how: preserve", "First guess right"):
+        assert told in card
+    assert card.count("| nano, decay |") == 1
