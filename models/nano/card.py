@@ -15,10 +15,10 @@ from typing import Any
 from blanks import BLANKS
 from downstream import TASKS
 
+from modernbert.core import packaged
 from modernbert.core.config import read
 from modernbert.core.files import write_atomically
 from modernbert.data.shards import Shards
-from modernbert.model import packaged
 from modernbert.model.counts import num_parameters
 from modernbert.model.hf_config import from_file
 from modernbert.train.config import Recipe

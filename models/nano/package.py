@@ -16,9 +16,9 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
+from modernbert.core import packaged
 from modernbert.core.errors import UserError
 from modernbert.core.files import content_hash, write_atomically
-from modernbert.model import packaged
 from modernbert.model.adapter import CONFIG, WEIGHTS
 from modernbert.model.folder import copy_tokenizer
 from modernbert.model.store import load, save

@@ -9,8 +9,8 @@ import pytest
 import torch
 import transformers
 
+from modernbert.core import packaged
 from modernbert.core.files import content_hash
-from modernbert.model import packaged
 from support.small import small_checkpoint
 
 CARD = """---

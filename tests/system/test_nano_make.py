@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from modernbert.core import packaged
 from modernbert.demo.corpus import Document, docstrings
-from modernbert.model import packaged
 from modernbert.model.catalogue import catalogue
 from modernbert.retrieval.embedder import Embedder
 from modernbert.tasks.fill_mask import MaskFiller

@@ -166,8 +166,8 @@ def test_a_task_is_learnt_by_counting_and_by_the_model(kind, tmp_path, monkeypat
 def test_a_head_is_packaged_only_on_the_weights_that_it_was_trained_on(tmp_path, monkeypatch):
     import package as script
 
+    from modernbert.core import packaged
     from modernbert.core.errors import UserError
-    from modernbert.model import packaged
     from modernbert.model.store import load
 
     trunk = package(tmp_path, monkeypatch)

@@ -20,8 +20,8 @@ class Tokenize:
 
     paths: tyro.conf.Positional[tuple[str, ...]]
     """Files, folders, patterns or addresses: .jsonl, .parquet, .arrow, text; .gz, .bz2, .xz, .zst; s3://, gs://, hf://."""
-    tokenizer: Path
-    """Folder of the tokenizer; a copy goes into the shards."""
+    tokenizer: str
+    """Folder of the tokenizer, or a packaged model's name; a copy goes into the shards."""
     out: Path
     """Folder of the shards; it must not be there yet."""
     filters: Annotated[Filters, tyro.conf.arg(name="")]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from modernbert.core.packaged import DEFAULT
 from modernbert.demo.config import Settings
-from modernbert.model.packaged import DEFAULT
 
 if TYPE_CHECKING:
     from modernbert.demo.show import Filled, Search

@@ -7,7 +7,7 @@ from typing import Literal
 
 import tyro
 
-from modernbert.model.packaged import DEFAULT
+from modernbert.core.packaged import DEFAULT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
-from modernbert.model.packaged import DEFAULT
+from modernbert.core.packaged import DEFAULT
 
 if TYPE_CHECKING:
     from modernbert.bench.int8 import Closeness, Report

@@ -81,8 +81,8 @@ class Train:
 class Check:
     """See how many tokens texts take, what has no token of its own, and whether everything comes back."""
 
-    tokenizer: tyro.conf.Positional[Path]
-    """Folder of the tokenizer."""
+    tokenizer: tyro.conf.Positional[str]
+    """Folder of the tokenizer, or a packaged model's name."""
     paths: tyro.conf.Positional[tuple[str, ...]] = ()
     """Texts, as for `tokenizer train`; each path is a source. None: only the vocabulary is looked at."""
     most_bytes: int = 10_000_000

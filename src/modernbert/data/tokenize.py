@@ -109,7 +109,7 @@ def tokenize(
 
     Args:
         paths: What `read_documents` takes, as it takes `text_field`, `id_field`, `on_error` and `per_line`.
-        tokenizer: A tokenizer's folder; a copy goes into the shards.
+        tokenizer: A tokenizer's folder, or a packaged model's name; a copy goes into the shards.
         out: The folder of shards; it must not be there yet, and is there only when all is done.
         filters: Which documents stay; absent: the defaults.
         hold_out: Share of documents that go to `out/held-out`, shards of their own. A hash of the text chooses them, so

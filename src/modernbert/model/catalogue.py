@@ -7,9 +7,9 @@ from typing import cast
 
 import torch
 
+from modernbert.core import packaged
 from modernbert.core.errors import CheckpointError
 from modernbert.core.files import atomic_folder
-from modernbert.model import packaged
 from modernbert.model.adapter import WEIGHTS, is_adapter
 from modernbert.model.config import ModelConfig
 from modernbert.model.folder import check_free, copy_tokenizer, weight_files

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
+from modernbert.core import packaged
 from modernbert.core.errors import CheckpointError
-from modernbert.model import packaged
 from modernbert.model.adapter import base_of, is_adapter
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")

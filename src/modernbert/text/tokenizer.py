@@ -16,6 +16,7 @@ from typing import Self, TypeVar
 
 import tokenizers
 
+from modernbert.core import packaged
 from modernbert.core.errors import UnsupportedError, UserError
 from modernbert.text.clean import checked
 from modernbert.text.layout import Parts, read_folder, write_folder
@@ -84,10 +85,14 @@ class Tokenizer:
     def load(cls, folder: str | Path) -> Self:
         """Read a tokenizer from a folder in the Hub's layout, of either transformers generation.
 
+        Args:
+            folder: or the name of a packaged model, such as "nano".
+
         Raises:
             UserError: a file is missing or broken, or one of the five roles has no token.
         """
-        return cls(*read_folder(Path(folder)))
+        inside = packaged.folder(folder.partition(":")[0]) if isinstance(folder, str) else None
+        return cls(*read_folder(inside or Path(folder)))
 
     def save(self, folder: str | Path) -> None:
         """Write `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`.

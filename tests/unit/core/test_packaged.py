@@ -4,12 +4,13 @@ import subprocess
 
 import pytest
 
+from modernbert.core import packaged
 from modernbert.core.errors import CheckpointError, UserError
-from modernbert.model import packaged
 from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.store import load
 from modernbert.retrieval.embedder import Embedder
 from modernbert.tasks.fill_mask import MaskFiller
+from modernbert.text.tokenizer import Tokenizer
 from support.packages import package
 from support.small import small_checkpoint
 
@@ -76,6 +77,7 @@ def test_every_door_takes_the_name(tmp_path, monkeypatch):
     package(tmp_path, monkeypatch, "embedding")
     assert load("wee").config.hidden_size == 128
     assert MaskFiller.from_pretrained("wee").fill(["import [MASK]"])[0][0]
+    assert Tokenizer.load("wee").mask_id == Tokenizer.load("wee:embedding").mask_id == 439
     bare, adapted = load("wee").model, Embedder.from_pretrained("wee").encoder
     assert not bare.layers[0].attn.Wqkv.weight.equal(adapted.layers[0].attn.Wqkv.weight)
     assert tokenizer_folder(packaged.folder("wee:embedding")) == packaged.folder("wee")
