@@ -147,7 +147,7 @@ def test_minutes_that_make_no_sense_are_refused():
 
 def test_two_lines_of_text_are_enough_for_a_demonstration(tmp_path):
     (tmp_path / "two.txt").write_text("one line\nand another\n")
-    done = modernbert("demo", "--text", "two.txt", "--minutes", "0.001", "--vocab-size", "320", cwd=tmp_path)
+    done = modernbert("demo", "--train", "--text", "two.txt", "--minutes", "0.001", "--vocab-size", "320", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert b"hidden tokens found in held-out text" in done.stdout
 

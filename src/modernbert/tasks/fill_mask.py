@@ -48,8 +48,8 @@ class MaskFiller:
         Texts that are too long are refused by default: cutting one could cut the very [MASK] asked about.
         """
         folder = folder_of(source)
-        tokenizer = Tokenizer.load(tokenizer_folder(folder))
-        return cls(load(folder, MaskedLM, dtype=dtype, device=device), tokenizer, too_long=too_long)
+        model = load(folder, MaskedLM, dtype=dtype, device=device)
+        return cls(model, Tokenizer.load(tokenizer_folder(folder)), too_long=too_long)
 
     def fill(self, texts: Iterable[str], *, top_k: int = 5) -> list[list[list[Guess]]]:
         """For each text, for each [MASK] in it, the `top_k` likeliest tokens, best first.
