@@ -129,6 +129,12 @@ def test_an_unknown_model_is_one_sentence(model):
     assert len(done.stderr.strip().splitlines()) == 1
 
 
+def test_a_trainings_settings_without_training_are_refused():
+    done = modernbert("demo", "--minutes", "1")
+    assert done.returncode == 2
+    assert b"found settings of a training without --train" in done.stderr
+
+
 def test_a_folder_that_is_not_a_model_is_one_sentence(tmp_path):
     done = modernbert("fill-mask", "--model", str(tmp_path), "[MASK]")
     assert done.returncode == 2
@@ -153,6 +159,6 @@ def test_two_lines_of_text_are_enough_for_a_demonstration(tmp_path):
 
 
 def test_text_that_is_not_there_is_refused():
-    done = modernbert("demo", "--text", "gone")
+    done = modernbert("demo", "--train", "--text", "gone")
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1

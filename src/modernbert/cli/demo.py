@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from modernbert.core.errors import UserError
 from modernbert.core.packaged import DEFAULT
 from modernbert.demo.config import Settings
 
@@ -34,8 +35,10 @@ class Demo:
         """Show, or train, save and report."""
         if self.train:
             self._train()
-        else:
-            self._show()
+            return
+        if self.settings != Settings():
+            raise UserError("found settings of a training without --train: add --train, or leave them out")
+        self._show()
 
     def _show(self) -> None:
         from modernbert.demo.show import fill, search
