@@ -96,7 +96,7 @@ def page(runs: Sequence[Run], folder: Path = FOLDER, picture: str = "ablations.p
     lines = [
         "# The paper's choices on a small budget"
         if is_papers
-        else f"Choices for {folder.resolve().parent.name}, on a small budget",
+        else f"# Choices for {folder.resolve().parent.name}, on a small budget",
         "",
         f"Each line is a run of {size} over {stage.tokens}, from {read_from}; documents of up to",
         f"{stage.rows.length}. All but `{NOISE}` see the same text in the same order and are judged on the same held-out text under",
@@ -177,6 +177,8 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--report", action="store_true", help="train nothing")
     parser.add_argument("--page", type=Path, default=DOCS / "ablations.md")
     chosen = parser.parse_args(words)
+    if unknown := sorted({*(chosen.only or ())} - {*names(chosen.folder)}):
+        parser.error(f"--only: found {', '.join(unknown)}, expected some of {', '.join(names(chosen.folder))}")
     if not chosen.report:
         wanted = chosen.only or names(chosen.folder)
         missing = [name for name in wanted if not (chosen.out / name / "model" / "config.json").exists()]

@@ -87,7 +87,7 @@ def trunk_card(judged: dict[str, Any], runs: Path, folder: Path) -> str:
         f"machine. {config.num_hidden_layers} layers of {config.hidden_size}, {config.vocab_size:,} tokens, texts of up to "
         f"{config.max_position_embeddings:,}. It read {tokens / 1e6:.1f}M tokens in {hours:.1f} hours on {env['threads']} cores: "
         "enough to be of use and to test with, little enough to know few facts. It can say what is false or hurtful.",
-        "## Text\n\n" + _text(recipes["nano"], tokens),
+        "## Text\n\n" + _text(recipes["nano"]),
         "## Training\n\n" + _training(recipes, steps, env),
     ]
     parts += [f"## {title}\n\n{told}" for title, told in _judgements(judged)]
@@ -112,7 +112,7 @@ def head_card(judged: dict[str, Any], folder: Path) -> str:
     ) + "\n"  # fmt: skip
 
 
-def _text(recipe: Recipe, tokens: int) -> str:
+def _text(recipe: Recipe) -> str:
     weights = {name: source.weight for name, source in recipe.data.sources.items()}
     rows = [["source", "licence", "documents", "tokens", "share of what was read"]]
     for name, weight in weights.items():

@@ -4,7 +4,7 @@
 
 DATA is a folder of task data as JSON lines, TASK/train.jsonl.xz and TASK/test.jsonl.xz. Each task has so many rows, epochs
 and tokens a text as a laptop trains in minutes (`TASKS`): scores are for comparing the three, not with papers. Learning
-rates are the same for all tasks of a contender, chosen once on the validation split of sst2 (`RATES`).
+rates (`RATES`) are the same for all tasks, and were not tuned for any.
 """
 
 import argparse

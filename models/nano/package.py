@@ -21,6 +21,7 @@ from modernbert.core.errors import UserError
 from modernbert.core.files import content_hash, write_atomically
 from modernbert.model.adapter import CONFIG, WEIGHTS
 from modernbert.model.folder import copy_tokenizer
+from modernbert.model.revisions import TRAINING
 from modernbert.model.store import load, save
 
 
@@ -46,8 +47,7 @@ def trunk(source: Path, out: Path) -> None:
     model = load(source, dtype=torch.float32).to(torch.bfloat16)
     save(model, out)
     copy_tokenizer(source, out)
-    for name in ("training.json",):
-        shutil.copyfile(source / name, out / name)
+    shutil.copyfile(source / TRAINING, out / TRAINING)
 
 
 def head(source: Path, trunk: Path, name: str) -> None:
@@ -64,7 +64,7 @@ def head(source: Path, trunk: Path, name: str) -> None:
     tensors = {key: tensor.to(torch.bfloat16).contiguous() for key, tensor in load_file(source / WEIGHTS).items()}
     with write_atomically(out / WEIGHTS) as file:
         save_file(tensors, file.name, metadata={"format": "pt"})
-    for file_name in ("config.json", "training.json"):
+    for file_name in ("config.json", TRAINING):
         shutil.copyfile(source / file_name, out / file_name)
 
 

@@ -1,6 +1,6 @@
 """What nano is compared with: the same shape and text, by stock transformers and the usual settings, for as many minutes.
 
-    python models/nano/plain.py SHARDS --recipe nano --minutes 60 --out plain
+    python models/nano/plain.py SHARDS --minutes 60 --out plain
 
 AdamW with gradient clipping and a linear schedule, 15 % of the tokens masked, a document a row, padded to the longest of its
 batch (documents of like length together), ends beyond 1,024 tokens cut off, one stage: `run_mlm.py --line_by_line`, as it is.
@@ -37,6 +37,7 @@ from modernbert.train.config import Recipe
 from modernbert.train.recipes import read_recipe
 from modernbert.train.start import with_vocabulary
 
+RECIPE = [Path(__file__).with_name(name) for name in ("nano.yaml", "mixture.yaml")]
 LONGEST = 1024
 BATCH = 16
 """Documents."""
@@ -76,13 +77,13 @@ def main() -> None:
     """Train for so many minutes, and write the model."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("shards", type=Path)
-    words.add_argument("--recipe", default="nano", help="whose shape and mixture")
+    words.add_argument("--recipe", nargs="+", default=RECIPE, help="whose shape and mixture")
     words.add_argument("--minutes", type=float, default=60)
     words.add_argument("--lr", type=float, default=1e-3)
     words.add_argument("--seed", type=int, default=17)
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
-    recipe = read_recipe([given.recipe])
+    recipe = read_recipe(given.recipe)
     steps = max(10, round(20 * 60 * given.minutes / _train(recipe, given, 20, None)))
     say(f"{steps:,} steps in {given.minutes:g} minutes")
     _train(recipe, given, steps, given.out)
@@ -97,9 +98,7 @@ def _train(recipe: Recipe, given: argparse.Namespace, steps: int, out: Path | No
     shape = with_vocabulary(SIZES[recipe.model] if isinstance(recipe.model, str) else recipe.model, first.vocabulary)
     model = ModernBertForMaskedLM(ModernBertConfig(**to_mapping(shape, architecture="", dtype="float32")))
     documents = Documents(given.shards, weights, given.seed, BATCH * (steps + 1))
-    order = sorted(
-        range(len(documents)), key=documents.length
-    )  # documents of like length in a batch, batches in any order
+    order = sorted(range(len(documents)), key=documents.length)
     batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
     np.random.default_rng(given.seed).shuffle(batches)
     watch = _Seconds()

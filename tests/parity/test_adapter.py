@@ -81,9 +81,10 @@ def test_an_adapter_of_other_weights_is_refused(trunk, tmp_path):
         load(tmp_path / "head")
 
 
-def test_an_adapter_that_others_made_says_nothing_of_its_trunks_weights(trunk, tmp_path):
+@pytest.mark.parametrize("revision", [None, "main", "0" * 40])
+def test_an_adapter_that_others_made_says_nothing_of_its_trunks_weights(trunk, tmp_path, revision):
     adapter(trunk, tmp_path / "head")
-    rewrite(tmp_path / "head", revision=None)
+    rewrite(tmp_path / "head", revision=revision)
     assert type(load(tmp_path / "head")) is Encoder
 
 

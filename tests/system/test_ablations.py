@@ -41,6 +41,12 @@ def test_the_page_of_the_ablations_compares_with_the_base(benchmarks, tmp_path, 
     assert f"| {slow.loss:.3f} | {slow.loss - base.loss:+.3f} |" in text
     assert "**muon** (worse than base)" in text
     assert page.with_suffix(".png").stat().st_size > 5_000
+    with pytest.raises(SystemExit):
+        ablations.main([*words, "--only", "huge"])
+    assert "--only: found huge, expected some of base" in capsys.readouterr().err
+    folder = ROOT / "models" / "nano" / "ablations"
+    other = ablations.page(ablations.finished(tmp_path / "runs", folder), folder)
+    assert other.startswith("# Choices for nano, on a small budget\n")
 
 
 def test_without_a_base_there_is_nothing_to_compare_with(benchmarks, tmp_path, capsys):

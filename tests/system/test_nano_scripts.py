@@ -189,6 +189,7 @@ def test_a_head_is_packaged_only_on_the_weights_that_it_was_trained_on(tmp_path,
 def test_the_plain_run_reads_the_mixture_by_its_weights(tmp_path):
     import plain
 
+    assert set(plain.read_recipe(plain.RECIPE).data.sources) == {"wiki", "arxiv", "novels", "wikinews", "python"}
     _, tokenizer = small_model()
     for name, length in (("long", 60), ("short", 15)):
         with write_shards(tmp_path / name, tokenizer) as writer:

@@ -10,6 +10,7 @@ business (`merge_and_unload`, then save the whole model).
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,10 +19,12 @@ import torch
 from torch import Tensor
 
 from modernbert.core.errors import CheckpointError, UnsupportedError
+from modernbert.model.heads import PARTS
 
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
+_SHA256 = re.compile("[0-9a-f]{64}")
 _FOREIGN = (
     "use_dora",
     "rank_pattern",
@@ -40,7 +43,7 @@ class Adapter:
     base: str
     """The model it belongs to: a packaged name, a folder or a Hub id."""
     revision: str | None
-    """Hash of that model's weights; absent in adapters that others made."""
+    """Hash of that model's weights; absent in adapters that others made, where PEFT keeps a branch or commit of the Hub."""
     scale: float
     """alpha / r, or alpha / sqrt(r)."""
     tensors: Mapping[str, Tensor]
@@ -82,7 +85,7 @@ def read_adapter(folder: Path) -> Adapter:
     return Adapter(
         folder=folder,
         base=str(settings["base_model_name_or_path"]),
-        revision=settings.get("revision"),
+        revision=revision if _SHA256.fullmatch(revision := str(settings.get("revision"))) else None,
         scale=alpha / (math.sqrt(rank) if settings.get("use_rslora") else rank),
         tensors={name.removeprefix(_PREFIX): tensor for name, tensor in tensors.items()},
     )
@@ -101,7 +104,7 @@ def merge(weights: Mapping[str, Tensor], adapter: Adapter) -> dict[str, Tensor]:
     merged = dict(weights)
     inside = "model." if any(name.startswith("model.") for name in weights) else ""
     for name, tensor in adapter.tensors.items():
-        own = name if name.split(".")[0] in ("head", "decoder", "classifier") else inside + name.removeprefix("model.")
+        own = name if name.split(".")[0] in PARTS else inside + name.removeprefix("model.")
         module, is_thin, side = own.partition(".lora_")
         if not is_thin:
             merged[own] = tensor

@@ -96,7 +96,7 @@ def _card(folder: Path) -> tuple[str, str]:
     _, _, rest = (folder / "README.md").read_text(encoding="utf-8").partition("---\n")
     front, _, body = rest.partition("---\n")
     tags = [line.partition(": ")[2].strip() for line in front.splitlines() if line.startswith("pipeline_tag: ")]
-    prose = " ".join(line for line in body.split("\n\n# ")[0].splitlines() if line and not line.startswith("#"))
+    prose = " ".join(line for line in body.splitlines() if line and not line.startswith("#"))
     return tags[0] if tags else "", prose.partition(". ")[0].rstrip(".")
 
 

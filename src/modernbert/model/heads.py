@@ -124,6 +124,9 @@ class PredictionHead(nn.Module):
         return self.norm(ACTIVATIONS[self.activation](self.dense(hidden)))
 
 
+PARTS = frozenset({"head", "decoder", "classifier"})
+"""First words of the tensors' names that are not the encoder's."""
+
 Model = Encoder | MaskedLM | SequenceClassifier | TokenClassifier | QuestionAnswerer
 
 ARCHITECTURES: dict[str, type[Model]] = {

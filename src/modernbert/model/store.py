@@ -19,7 +19,7 @@ from modernbert.model.adapter import is_adapter, merge, read_adapter
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.encoder import Encoder
 from modernbert.model.folder import weight_files
-from modernbert.model.heads import ARCHITECTURES, MaskedLM, Model
+from modernbert.model.heads import ARCHITECTURES, PARTS, MaskedLM, Model
 from modernbert.model.hf_config import from_file, to_mapping
 from modernbert.model.hub import folder_of
 from modernbert.model.init import draw, initialize
@@ -184,14 +184,14 @@ def _fit(
     fitting: dict[str, Tensor] = {}
     left_out: list[str] = []
     for name, tensor in found.items():
-        is_head = name.split(".")[0] in ("head", "decoder", "classifier")
+        is_head = name.split(".")[0] in PARTS
         own_name = name if is_head else inside + name.removeprefix(stored_inside)
         if own_name in wanted and (is_same_kind or not is_head or tensor.shape == wanted[own_name]):
             fitting[own_name] = tensor
         elif own_name not in _tied(model):
             left_out.append(name)
     missing = [name for name in wanted if name not in fitting]
-    left_out_of_encoder = [name for name in left_out if name.split(".")[0] not in ("head", "decoder", "classifier")]
+    left_out_of_encoder = [name for name in left_out if name.split(".")[0] not in PARTS]
     strangers = left_out if is_same_kind else left_out_of_encoder
     absent = missing if is_same_kind else [name for name in missing if name in of_encoder]
     if absent or strangers:
