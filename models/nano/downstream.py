@@ -122,7 +122,7 @@ def _trained(
     transformers.set_seed(seed)
     folder = folder_of(model)
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    labels = _labels(task, train)
+    labels = _labels(task, [*train, *test])
     kind = AutoModelForTokenClassification if task.kind == "tags" else AutoModelForSequenceClassification
     names = dict(enumerate(map(str, labels or ["score"])))
     config = AutoConfig.from_pretrained(folder, id2label=names, classifier_pooling="mean")
