@@ -10,7 +10,10 @@ from typing import Annotated, Protocol
 
 import tyro
 
+from modernbert.cli.answer import Answer
 from modernbert.cli.bench import Bench
+from modernbert.cli.choose import Choose
+from modernbert.cli.classify import Classify
 from modernbert.cli.data_peek import Peek
 from modernbert.cli.data_stats import Stats
 from modernbert.cli.data_tokenize import Tokenize
@@ -19,6 +22,7 @@ from modernbert.cli.design import Design
 from modernbert.cli.doctor import Doctor
 from modernbert.cli.embed import Embed
 from modernbert.cli.fill_mask import FillMask
+from modernbert.cli.finetune import Finetune, finetune_words
 from modernbert.cli.model_average import Average
 from modernbert.cli.model_check_int8 import CheckInt8
 from modernbert.cli.model_copy import Copy as CopyModel
@@ -28,6 +32,7 @@ from modernbert.cli.models import Models
 from modernbert.cli.pretrain import Pretrain, settings_as_words
 from modernbert.cli.recipe import Check as CheckRecipe
 from modernbert.cli.recipe import Copy, List, Show
+from modernbert.cli.tag import Tag
 from modernbert.cli.tokenizer import Check as CheckTokenizer
 from modernbert.cli.tokenizer import Train
 from modernbert.core.errors import UserError
@@ -94,6 +99,11 @@ Words = (
     | Annotated[Model, _named("model")]
     | Annotated[FillMask, _named("fill-mask")]
     | Annotated[Embed, _named("embed")]
+    | Annotated[Classify, _named("classify")]
+    | Annotated[Tag, _named("tag")]
+    | Annotated[Answer, _named("answer")]
+    | Annotated[Choose, _named("choose")]
+    | Annotated[Finetune, _named("finetune")]
     | Annotated[Bench, _named("bench")]
     | Annotated[Design, _named("design")]
     | Annotated[Doctor, _named("doctor")]
@@ -122,6 +132,8 @@ def main(words: Sequence[str] | None = None) -> int:
 def _parse(words: Sequence[str]) -> Verb:
     if words[:1] == ["pretrain"] or words[:2] == ["recipe", "check"]:
         words = settings_as_words(words)
+    if words[:1] == ["finetune"]:
+        words = [words[0], *finetune_words(words[1:])]
     chosen = tyro.cli(
         Words,  # type: ignore[arg-type]
         prog="modernbert",

@@ -43,7 +43,21 @@ def rows(place: Place, kind: Format, fields: Fields, faults: Faults) -> Iterator
             yield Row(values, where, f"{place.name}:{number}")
 
 
-def _batches(place: Place, kind: Format, fields: Fields) -> Iterator["pa.RecordBatch"]:
+def whole_rows(place: Place, kind: Format, faults: Faults) -> Iterator[Row]:
+    """The rows of a table with all of their columns."""
+    number = 0
+    try:
+        for batch in _batches(place, kind, None):
+            for values in batch.to_pylist():
+                number += 1
+                yield Row(values, f"{place.name}, row {number}", f"{place.name}:{number}")
+    except UserError:
+        raise
+    except Exception as error:  # noqa: BLE001 (pyarrow's, or the store's)
+        faults.meet(f"{place.name}, after row {number}", _damaged(kind, error))
+
+
+def _batches(place: Place, kind: Format, fields: Fields | None) -> Iterator["pa.RecordBatch"]:
     require("pyarrow", extra="data")
     with place.open() as file:
         if kind == "parquet":
@@ -67,8 +81,10 @@ def _batches(place: Place, kind: Format, fields: Fields) -> Iterator["pa.RecordB
                     yield from table
 
 
-def _check(place: Place, schema: "pa.Schema", fields: Fields) -> list[str]:
-    """Which of the columns to read; the text must be there, and be text."""
+def _check(place: Place, schema: "pa.Schema", fields: Fields | None) -> list[str] | None:
+    """Which of the columns to read, all without `fields`; the text must be there, and be text."""
+    if fields is None:
+        return None
     import pyarrow.types as types
 
     if fields.text not in schema.names:

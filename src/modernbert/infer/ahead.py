@@ -10,12 +10,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import chain, islice
+from typing import TypeVar
 
 from modernbert.core.errors import UserError
 from modernbert.text.clean import checked
 
 Text = str | tuple[str, str]
 """A text, or a pair for a cross-encoder. All of one call are of one kind."""
+
+Given = TypeVar("Given")
+"""A text, or the ids of one."""
 
 FIRST = 32
 """Texts of the first window. Each is four times as large as the one before: somebody who streams sees the first results
@@ -28,6 +32,9 @@ MOST_CHARACTERS = 4_000_000
 
 PATIENCE = 1.0
 """Seconds of reading after which a window goes as it is: results must not wait for a slow source."""
+
+_CHARACTERS = 4
+"""Of a token."""
 
 _PIECE = 256
 """Texts tokenised at a time: how long closing may have to wait."""
@@ -44,16 +51,17 @@ class Tokenized:
     """What went wrong right behind these documents; to be raised when their results are out."""
 
 
-Tokenize = Callable[[Sequence[Text], int], Tokenized]
-"""From texts and the number of the first one."""
-
-
-def windows(texts: Iterable[Text], tokenize: Tokenize, *, largest: int) -> Generator[Tokenized, None, None]:
+def windows(
+    texts: Iterable[Given], tokenize: Callable[[Sequence[Given], int], Tokenized], *, largest: int
+) -> Generator[Tokenized, None, None]:
     """Windows of at most `largest` texts. Close it (or exhaust it), and its thread is gone.
 
     At most two windows are in memory: the one that the caller has, and the next.
+
+    Args:
+        tokenize: from texts and the number of the first one.
     """
-    texts = readable(texts)
+    texts = iter(texts)
     waiting: deque[tuple[list[Future[Tokenized]], Exception | None]] = deque()
     num_read, size, is_over = 0, min(FIRST, largest), False
     num_ahead = 1  # the first results do not wait for the second window
@@ -98,14 +106,14 @@ def _pairs(texts: Iterable[Text]) -> Iterator[tuple[str, str]]:
         yield one, other
 
 
-def read_window(texts: Iterator[Text], size: int) -> tuple[list[Text], Exception | None, bool]:
+def read_window(texts: Iterator[Given], size: int) -> tuple[list[Given], Exception | None, bool]:
     """A window, what stopped the source, and whether it is at its end."""
-    window: list[Text] = []
+    window: list[Given] = []
     characters, until = 0, time.monotonic() + PATIENCE
     try:
         for text in islice(texts, size):
             window.append(text)
-            characters += len(text) if isinstance(text, str) else len(text[0]) + len(text[1])
+            characters += size_of(text)
             if characters >= MOST_CHARACTERS or time.monotonic() >= until:
                 return window, None, False
     except Exception as failure:  # noqa: BLE001 (whatever it is, it is raised behind the results of the texts before it)
@@ -113,7 +121,23 @@ def read_window(texts: Iterator[Text], size: int) -> tuple[list[Text], Exception
     return window, None, len(window) < size
 
 
-def _submit(pool: ThreadPoolExecutor, tokenize: Tokenize, window: list[Text], first: int) -> list[Future[Tokenized]]:
+def size_of(given: object) -> int:
+    """Characters of a text or a pair; of ids about as many. What is no text is counted as nothing, and refused when it is read."""
+    if isinstance(given, str):
+        return len(given)
+    if not isinstance(given, tuple | list):
+        return 0
+    if given and isinstance(given[0], int):
+        return _CHARACTERS * len(given)
+    return sum(len(part) for part in given if isinstance(part, str))
+
+
+def _submit(
+    pool: ThreadPoolExecutor,
+    tokenize: Callable[[Sequence[Given], int], Tokenized],
+    window: list[Given],
+    first: int,
+) -> list[Future[Tokenized]]:
     return [pool.submit(tokenize, window[i : i + _PIECE], first + i) for i in range(0, len(window), _PIECE)]
 
 

@@ -17,7 +17,7 @@ from torch import nn
 
 from modernbert.core.errors import UserError
 from modernbert.core.log import progress, say, warn_once
-from modernbert.infer.ahead import Text, Tokenized, read_window, readable, windows
+from modernbert.infer.ahead import Text, Tokenized, read_window, readable, size_of, windows
 from modernbert.infer.budget import Search, fill, search_for
 from modernbert.infer.memory import is_out_of_memory, let_go, most_tokens
 from modernbert.model.config import ModelConfig
@@ -91,10 +91,39 @@ class Engine:
             UserError: a text is not valid Unicode, or too long where that is refused, or alone too large for memory.
         """
         is_few = _is_few(texts)
-        documents = self._at_once(texts) if is_few else windows(texts, self._tokenize, largest=self.room.window)
+        ready = readable(texts)
+        documents = self._at_once(ready) if is_few else windows(ready, self._tokenize, largest=self.room.window)
+        return self._stream(documents, texts, read, is_few=is_few, show_progress=show_progress)
+
+    def run_ids(
+        self,
+        documents: Iterable[list[int]],
+        read: Callable[[Packed], Sequence[Result]],
+        *,
+        show_progress: bool = False,
+    ) -> Iterator[Result]:
+        """The same for who has cut texts into ids, special tokens around them, no longer than the model takes."""
+        is_few = _is_few(documents)
+        if is_few:
+            found, failure, _ = read_window(iter(documents), FEW)
+            ready = iter([Tokenized(documents=found, num_cut=[0] * len(found), failure=failure)])
+        else:
+            ready = windows(iter(documents), _as_they_are, largest=self.room.window)
+        return self._stream(ready, documents, read, is_few=is_few, show_progress=show_progress)
+
+    def _stream(
+        self,
+        documents: Iterator[Tokenized],
+        texts: Iterable[object],
+        read: Callable[[Packed], Sequence[Result]],
+        *,
+        is_few: bool,
+        show_progress: bool,
+    ) -> Iterator[Result]:
         call = self._call(read, is_few=is_few)
         num_read = num_cut_texts = num_cut_tokens = 0
-        with closing(documents), _Watch(texts) if show_progress else nullcontext() as watch:
+        ending = closing(documents) if isinstance(documents, Generator) else nullcontext()
+        with ending, _Watch(texts) if show_progress else nullcontext() as watch:
             try:
                 for window in documents:
                     first, num_read = num_read, num_read + len(window.documents)
@@ -123,8 +152,8 @@ class Engine:
         )
         return _Call(read, weight.device, search, most_tokens(self.model, weight.device) or search.largest)
 
-    def _at_once(self, texts: Iterable[Text]) -> Generator[Tokenized, None, None]:
-        found, failure, _ = read_window(readable(texts), FEW)
+    def _at_once(self, texts: Iterator[Text]) -> Iterator[Tokenized]:
+        found, failure, _ = read_window(texts, FEW)
         tokenized = self._tokenize(found, 0) if found else Tokenized(documents=[], num_cut=[])
         yield tokenized if tokenized.failure else replace(tokenized, failure=failure)
 
@@ -203,7 +232,7 @@ class _Call(Generic[Result]):
 class _Watch:
     """A bar with the rates so far."""
 
-    def __init__(self, texts: Iterable[Text]) -> None:
+    def __init__(self, texts: Iterable[object]) -> None:
         self._bar = progress("speed")
         self._total = len(texts) if isinstance(texts, Sized) else None
         self._num_texts = self._num_tokens = 0
@@ -226,13 +255,10 @@ class _Watch:
         self._bar.update(self._task, advance=texts, speed=rates)
 
 
-def _is_few(texts: Iterable[Text]) -> bool:
-    """A list that is at hand and short enough; what is no text is counted as nothing, and refused when it is read."""
-    if not isinstance(texts, list | tuple) or len(texts) > FEW // 64:
-        return False
-    parts = (
-        part
-        for text in texts
-        for part in ((text,) if isinstance(text, str) else text if isinstance(text, tuple | list) else ())
-    )
-    return sum(len(part) for part in parts if isinstance(part, str)) <= FEW
+def _as_they_are(documents: Sequence[list[int]], _: int) -> Tokenized:
+    return Tokenized(documents=list(documents), num_cut=[0] * len(documents))
+
+
+def _is_few(texts: Iterable[object]) -> bool:
+    """A list that is at hand and short enough."""
+    return isinstance(texts, list | tuple) and len(texts) <= FEW // 64 and sum(map(size_of, texts)) <= FEW

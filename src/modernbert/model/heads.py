@@ -85,6 +85,14 @@ class SequenceClassifier(Classifier):
         return self.classify(pool(self.model(packed, backend=backend), packed, self.config.classifier_pooling))
 
 
+class MultipleChoice(SequenceClassifier):
+    """One number a document, higher for the better choice; what belongs to one question is compared by the caller."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config)
+        self.classifier = nn.Linear(config.hidden_size, 1)  # whatever labels the config names, as stock
+
+
 class TokenClassifier(Classifier):
     """One row of logits a token."""
 
@@ -127,12 +135,13 @@ class PredictionHead(nn.Module):
 PARTS = frozenset({"head", "decoder", "classifier"})
 """First words of the tensors' names that are not the encoder's."""
 
-Model = Encoder | MaskedLM | SequenceClassifier | TokenClassifier | QuestionAnswerer
+Model = Encoder | MaskedLM | SequenceClassifier | MultipleChoice | TokenClassifier | QuestionAnswerer
 
 ARCHITECTURES: dict[str, type[Model]] = {
     "ModernBertModel": Encoder,
     "ModernBertForMaskedLM": MaskedLM,
     "ModernBertForSequenceClassification": SequenceClassifier,
+    "ModernBertForMultipleChoice": MultipleChoice,
     "ModernBertForTokenClassification": TokenClassifier,
     "ModernBertForQuestionAnswering": QuestionAnswerer,
 }

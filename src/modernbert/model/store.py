@@ -6,6 +6,8 @@ so there is no mapping; a bare encoder is stored without the `model.` that it ha
 
 import json
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeVar, cast, overload
 
@@ -39,6 +41,7 @@ def load(
     dtype: Dtype = "auto",
     device: str = "cpu",
     seed: int = 0,
+    labels: Sequence[str] | None = None,
 ) -> Model: ...
 @overload
 def load(
@@ -48,6 +51,7 @@ def load(
     dtype: Dtype = "auto",
     device: str = "cpu",
     seed: int = 0,
+    labels: Sequence[str] | None = None,
 ) -> Kind: ...
 def load(
     source: str | Path,
@@ -56,6 +60,7 @@ def load(
     dtype: Dtype = "auto",
     device: str = "cpu",
     seed: int = 0,
+    labels: Sequence[str] | None = None,
 ) -> nn.Module:
     """A model in evaluation mode: packaged, from a folder, from a Hub id, or a named size with fresh weights.
 
@@ -68,6 +73,7 @@ def load(
         dtype: "auto" is bfloat16 where the hardware multiplies it, else float32 (`modernbert doctor` says why).
             Train in float32. "int8" is float32 with the layers' matrices in 8 bits, see `quantize`; CPUs only.
         seed: for weights that are drawn.
+        labels: what a classifier shall tell apart; absent: what the folder says. Others than the folder's are drawn anew.
 
     Raises:
         CheckpointError: files missing or damaged, or tensors that do not fit: too many, too few, or of another shape.
@@ -76,15 +82,23 @@ def load(
     precision = best_precision(device)
     if dtype == "auto":
         _log.info("%s: %s, because %s", source, precision.name, precision.reason)
-    model = _load(source, kind, precision.dtype if dtype == "auto" else _numbers(dtype), device=device, seed=seed)
+    wanted = precision.dtype if dtype == "auto" else _numbers(dtype)
+    model = _load(source, kind, wanted, device=device, seed=seed, labels=None if labels is None else tuple(labels))
     return quantize(model) if dtype == "int8" else model
 
 
 def _load(
-    source: str | Path, kind: type[nn.Module] | None, wanted_dtype: torch.dtype, *, device: str, seed: int
+    source: str | Path,
+    kind: type[nn.Module] | None,
+    wanted_dtype: torch.dtype,
+    *,
+    device: str,
+    seed: int,
+    labels: tuple[str, ...] | None,
 ) -> nn.Module:
     if str(source) in SIZES:
-        model = fresh(SIZES[str(source)], cast(type[MaskedLM], kind or MaskedLM), seed=seed)
+        shape = SIZES[str(source)] if labels is None else replace(SIZES[str(source)], labels=labels)
+        model = fresh(shape, cast(type[MaskedLM], kind or MaskedLM), seed=seed)
         return model.to(device=device, dtype=wanted_dtype).eval()
     folder = folder_of(source)
     config, architecture = from_file(folder / "config.json")
@@ -94,10 +108,14 @@ def _load(
             f"{', '.join(ARCHITECTURES)}: say which with load(..., kind=...)"
         )
     wanted = cast("type[Model]", kind or ARCHITECTURES[architecture])
-    is_same_kind = ARCHITECTURES.get(architecture) is wanted
+    has_other_labels = labels is not None and labels != config.labels
+    is_same_kind = ARCHITECTURES.get(architecture) is wanted and not has_other_labels
+    config = replace(config, labels=labels) if labels is not None else config
     with torch.device("meta"):
         model = wanted(config)
     tensors = _read_adapted(folder, model) if is_adapter(folder) else _read(folder)
+    if has_other_labels:  # the same number of other labels would fit, and mean nothing
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("classifier.")}
     tensors = _fit(tensors, model, config, folder, is_same_kind=is_same_kind, seed=seed)
     tensors = {name: tensor.to(device=device, dtype=wanted_dtype) for name, tensor in tensors.items()}
     model.load_state_dict(tensors, strict=False, assign=True)

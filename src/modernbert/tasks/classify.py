@@ -1,0 +1,126 @@
+"""Which label a text, or a pair of texts, has; or which number, for a model that was trained on numbers.
+
+Shapes:  N documents   C labels
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from modernbert.core.errors import UserError
+from modernbert.infer.engine import Engine, Room, longest_text
+from modernbert.model.heads import SequenceClassifier
+from modernbert.model.hub import folder_of, tokenizer_folder
+from modernbert.model.store import Dtype
+from modernbert.ops.packed import Packed
+from modernbert.tasks.fitting import load_as
+from modernbert.tasks.pieces import in_pieces
+from modernbert.tasks.prediction import Prediction
+from modernbert.text.clean import checked
+from modernbert.text.tokenizer import Tokenizer
+
+Text = str | tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Classified:
+    """What was found of one text."""
+
+    label: str
+    """The likeliest; of a regression, its name."""
+    score: float
+    """Its probability; of a regression, the number itself."""
+    scores: dict[str, float]
+    """Of every label, likeliest first. They add up to 1, but where a text may have several labels."""
+    labels: tuple[str, ...]
+    """Those more likely than not, where a text may have several; else the one."""
+    num_pieces: int
+    """In how many the text was read: one, unless it is longer than the model takes."""
+
+
+class TextClassifier:
+    """A sequence classifier and its tokenizer.
+
+    A text longer than the model takes is read in pieces, and their logits are averaged by length; of a pair, the longer text
+    is cut instead.
+    """
+
+    def __init__(self, model: SequenceClassifier, tokenizer: Tokenizer, prediction: Prediction) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.prediction = prediction
+        self.longest = min(longest_text(model.config, tokenizer), prediction.max_length or 2**31)
+        self.engine = Engine(model, tokenizer, Room(longest=self.longest))
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, dtype: Dtype = "auto", device: str = "cpu") -> Self:
+        """From a packaged model, a folder or a Hub id of a sequence classifier, ours or anybody's.
+
+        Args:
+            source: the bare name of a packaged model means its `sentiment` head.
+
+        Raises:
+            CheckpointError: it is none.
+        """
+        folder = folder_of(source, head="sentiment")
+        model = load_as(folder, SequenceClassifier, dtype=dtype, device=device)
+        return cls(model, Tokenizer.load(tokenizer_folder(folder)), Prediction.load(folder))
+
+    def predict(self, texts: Iterable[Text], *, show_progress: bool = False) -> list[Classified]:
+        """One result a text, in order."""
+        return list(self.stream(texts, show_progress=show_progress))
+
+    def stream(self, texts: Iterable[Text], *, show_progress: bool = False) -> Iterator[Classified]:
+        """The same, each as soon as it is known."""
+        if isinstance(texts, str):
+            raise TypeError("predict takes a list of texts: found one string, write predict([text])")
+        for lengths, logits in in_pieces(self.engine, texts, self._cut, self.logits, show_progress=show_progress):
+            logits_C = np.average(np.stack(logits), axis=0, weights=lengths)
+            yield self._read(logits_C, len(lengths))
+
+    def logits(self, packed: Packed) -> list[np.ndarray]:
+        """Before the temperature, one row a document."""
+        return list(self.model(packed).float().cpu().numpy())
+
+    def probabilities(self, logits_NC: Tensor) -> Tensor:
+        """After the temperature; of a regression, the numbers themselves."""
+        if self.model.config.problem_type == "regression":
+            return logits_NC
+        logits_NC = logits_NC.double() / self.prediction.temperature
+        if self.model.config.problem_type == "multi_label_classification":
+            return logits_NC.sigmoid()
+        return logits_NC.softmax(-1)
+
+    def _cut(self, texts: Sequence[Text]) -> Iterator[tuple[list[int], list[list[int]]]]:
+        if texts and not isinstance(texts[0], str):
+            if any(isinstance(text, str) or len(text) != 2 for text in texts):
+                raise UserError("found texts and pairs mixed, expected one kind: give every text its pair, or none")
+            encoded = self.tokenizer.encode([a for a, _ in texts], [b for _, b in texts], longest=self.longest)
+            yield from (([len(ids)], [ids]) for ids in encoded.ids)
+            return
+        encoded = self.tokenizer.encode(checked(texts), special=False)  # type: ignore[arg-type]
+        room = self.longest - len(self.tokenizer.enclose([]))
+        for ids in encoded.ids:
+            num_pieces = max(1, -(-len(ids) // room))
+            size = -(-len(ids) // num_pieces) or 1  # pieces of one size: a short rest would say little
+            pieces = [ids[i : i + size] for i in range(0, max(1, len(ids)), size)]
+            yield [max(1, len(piece)) for piece in pieces], [self.tokenizer.enclose(piece) for piece in pieces]
+
+    def _read(self, logits_C: np.ndarray, num_pieces: int) -> Classified:
+        names = self.model.config.labels
+        found_C = self.probabilities(torch.from_numpy(np.asarray(logits_C))).tolist()
+        order = sorted(range(len(names)), key=lambda i: -found_C[i])
+        is_several = self.model.config.problem_type == "multi_label_classification"
+        best = order[0]
+        return Classified(
+            label=names[best],
+            score=found_C[best],
+            scores={names[i]: found_C[i] for i in order},
+            labels=tuple(names[i] for i in order if found_C[i] > 0.5) if is_several else (names[best],),
+            num_pieces=num_pieces,
+        )

@@ -1,0 +1,52 @@
+"""How a fine-tuned model's outputs are meant: `prediction.json` beside its weights. Stock readers pass it over."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Self
+
+from modernbert.core.errors import CheckpointError
+from modernbert.core.files import write_atomically
+from modernbert.tasks.config import Task
+
+FILE = "prediction.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What was decided on the validation rows."""
+
+    task: Task | None = None
+    """Absent for models that others made."""
+    temperature: float = 1.0
+    """By which logits are divided before they become probabilities."""
+    max_length: int | None = None
+    """Tokens of the longest text in one piece; absent: what the model was trained for."""
+    doc_stride: int = 128
+
+    def save(self, folder: Path) -> None:
+        """Write it into a model's folder."""
+        with write_atomically(folder / FILE, "w") as file:
+            json.dump(asdict(self), file, indent=2)
+            file.write("\n")
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Of a model's folder; the defaults where it has none.
+
+        Raises:
+            CheckpointError: the file says something else.
+        """
+        path = folder / FILE
+        if not path.is_file():
+            return cls()
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+            made = cls(**{f.name: found[f.name] for f in fields(cls) if f.name in found})
+            if not made.temperature > 0:
+                raise ValueError(f"temperature is {made.temperature}")
+        except (ValueError, TypeError, AttributeError) as error:
+            raise CheckpointError(
+                f"{path} cannot be read ({error}): fetch or write the model again, or remove the file"
+            ) from None
+        return made

@@ -1,0 +1,136 @@
+"""A tag for every word, and the entities that BIO tags spell, with their places in characters.
+
+Shapes:  t tokens of one document   C labels
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from modernbert.infer.engine import Engine, Room, longest_text
+from modernbert.model.heads import TokenClassifier
+from modernbert.model.hub import folder_of, tokenizer_folder
+from modernbert.model.store import Dtype
+from modernbert.ops.packed import Packed
+from modernbert.tasks.entities import is_bio, runs
+from modernbert.tasks.fitting import load_as
+from modernbert.tasks.pieces import in_pieces
+from modernbert.tasks.prediction import Prediction
+from modernbert.tasks.words import Tokens, Words, joined, split, tokens_of
+from modernbert.text.clean import checked
+from modernbert.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entity:
+    """Words that belong together."""
+
+    label: str
+    text: str
+    start: int
+    """In characters: `text[start:end]`."""
+    end: int
+    score: float
+    """Mean probability of its words' tags."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tagged:
+    """What was found in one text."""
+
+    text: str
+    """As given; of a list of words, the words with a space between them."""
+    words: tuple[str, ...]
+    tags: tuple[str, ...]
+    """One a word."""
+    scores: tuple[float, ...]
+    """Probability of each tag."""
+    entities: tuple[Entity, ...]
+    """Where tags are BIO; else none."""
+
+
+class Tagger:
+    """A token classifier and its tokenizer. A word's tag is that of its first token.
+
+    A text longer than the model takes is read in pieces, cut between words.
+    """
+
+    def __init__(self, model: TokenClassifier, tokenizer: Tokenizer, prediction: Prediction) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.prediction = prediction
+        longest = min(longest_text(model.config, tokenizer), prediction.max_length or 2**31)
+        self.engine = Engine(model, tokenizer, Room(longest=longest))
+        self._is_bio = is_bio(model.config.labels)
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, dtype: Dtype = "auto", device: str = "cpu") -> Self:
+        """From a packaged model (its `entities` head), a folder or a Hub id of a token classifier.
+
+        Raises:
+            CheckpointError: it is none.
+        """
+        folder = folder_of(source, head="entities")
+        model = load_as(folder, TokenClassifier, dtype=dtype, device=device)
+        return cls(model, Tokenizer.load(tokenizer_folder(folder)), Prediction.load(folder))
+
+    def predict(self, texts: Iterable[str | Sequence[str]], *, show_progress: bool = False) -> list[Tagged]:
+        """One result a text, in order. A text is a string, or its words."""
+        return list(self.stream(texts, show_progress=show_progress))
+
+    def stream(self, texts: Iterable[str | Sequence[str]], *, show_progress: bool = False) -> Iterator[Tagged]:
+        """The same, each as soon as it is known."""
+        if isinstance(texts, str):
+            raise TypeError("predict takes a list of texts: found one string, write predict([text])")
+        for (words, parts), logits in in_pieces(
+            self.engine, texts, self._cut, self.logits, show_progress=show_progress
+        ):
+            yield self._read(words, parts, logits)
+
+    def logits(self, packed: Packed) -> list[np.ndarray]:
+        """Before the temperature: for each document [t, C]."""
+        logits_TC = self.model(packed).float().cpu().numpy()
+        return np.split(logits_TC, np.cumsum(packed.lengths)[:-1])
+
+    def _cut(
+        self, texts: Sequence[str | Sequence[str]]
+    ) -> Iterator[tuple[tuple[Words, list[Tokens]], list[list[int]]]]:
+        rows = [split(text) if isinstance(text, str) else joined(list(checked(text))) for text in texts]
+        list(checked(row.text for row in rows))
+        for words, parts in zip(rows, tokens_of(self.tokenizer, rows, longest=self.engine.room.longest), strict=True):
+            yield (words, parts), [part.ids for part in parts]
+
+    def _read(self, words: Words, parts: Sequence[Tokens], logits: Sequence[np.ndarray]) -> Tagged:
+        labels = self.model.config.labels
+        outside = labels.index("O") if "O" in labels else 0
+        tags, scores = [labels[outside]] * len(words.spans), [0.0] * len(words.spans)
+        for part, logits_tC in zip(parts, logits, strict=True):
+            exact_tC = logits_tC.astype(np.float64) / self.prediction.temperature
+            weights_tC = np.exp(exact_tC - exact_tC.max(-1, keepdims=True))
+            shares_tC = weights_tC / weights_tC.sum(-1, keepdims=True)
+            for number, head in enumerate(part.heads, start=part.first_word):
+                if head is not None:
+                    best = int(shares_tC[head].argmax())
+                    tags[number], scores[number] = labels[best], float(shares_tC[head, best])
+        return Tagged(
+            text=words.text,
+            words=tuple(words.text[a:b] for a, b in words.spans),
+            tags=tuple(tags),
+            scores=tuple(scores),
+            entities=tuple(self._entities(words, tags, scores)) if self._is_bio else (),
+        )
+
+    @staticmethod
+    def _entities(words: Words, tags: Sequence[str], scores: Sequence[float]) -> Iterator[Entity]:
+        for run in runs(tags):
+            start, end = words.spans[run.first][0], words.spans[run.end - 1][1]
+            yield Entity(
+                label=run.kind,
+                text=words.text[start:end],
+                start=start,
+                end=end,
+                score=float(np.mean(scores[run.first : run.end])),
+            )
