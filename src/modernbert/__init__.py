@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from modernbert.model.store import fresh, load, save
     from modernbert.ops.packed import Packed
     from modernbert.retrieval.embedder import Embedder
+    from modernbert.tasks.answer import Answerer
+    from modernbert.tasks.choose import Chooser
+    from modernbert.tasks.classify import TextClassifier
     from modernbert.tasks.fill_mask import MaskFiller
+    from modernbert.tasks.tag import Tagger
+    from modernbert.tasks.zero_shot import ZeroShot
     from modernbert.text.tokenizer import Tokenizer
     from modernbert.text.train import train_tokenizer
 
@@ -39,7 +44,12 @@ _HOME = {
     "save": "model.store",
     "Packed": "ops.packed",
     "Embedder": "retrieval.embedder",
+    "Answerer": "tasks.answer",
+    "Chooser": "tasks.choose",
+    "TextClassifier": "tasks.classify",
     "MaskFiller": "tasks.fill_mask",
+    "Tagger": "tasks.tag",
+    "ZeroShot": "tasks.zero_shot",
     "Tokenizer": "text.tokenizer",
     "train_tokenizer": "text.train",
 }
@@ -48,6 +58,7 @@ __all__ = [  # noqa: RUF022 (in the order a reader meets them)
     "load", "save", "fresh", "encode", "Packed", "ModelConfig", "SIZES",
     "Encoder", "MaskedLM", "SequenceClassifier", "TokenClassifier", "QuestionAnswerer",
     "Tokenizer", "train_tokenizer", "Embedder", "MaskFiller",
+    "TextClassifier", "Tagger", "Answerer", "Chooser", "ZeroShot",
     "accelerate", "restore", "quantize", "dequantize",
 ]  # fmt: skip
 

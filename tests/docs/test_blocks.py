@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import pytest
 
+from modernbert.tasks.recipes import read_recipe as read_finetune_recipe
 from modernbert.train.recipes import read_recipe
 from support.demonstration import demonstration
 
@@ -73,6 +74,9 @@ def _read_yaml(code, home, where):
     named = re.match(r"# ([\w-]+\.yaml)\n", code)
     path = home / (named[1] if named else "block.yaml")
     path.write_text(code, encoding="utf-8")
+    if re.search(r"^task:", code, re.MULTILINE):
+        assert read_finetune_recipe([str(path)]).task, f"{where}: no fine-tuning recipe"
+        return
     assert read_recipe(["base", path]) != read_recipe(["base"]), f"{where}: changes nothing"
 
 

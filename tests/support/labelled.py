@@ -11,7 +11,9 @@ Row = dict[str, object]
 
 
 def _sentence(chance: random.Random) -> str:
-    return f"{chance.choice(SUBJECTS).capitalize()} {chance.choice(VERBS)} {chance.choice(OBJECTS)} {chance.choice(WHEN)}."
+    return (
+        f"{chance.choice(SUBJECTS).capitalize()} {chance.choice(VERBS)} {chance.choice(OBJECTS)} {chance.choice(WHEN)}."
+    )
 
 
 def classified(chance: random.Random) -> Row:

@@ -32,7 +32,16 @@ def test_from_a_csv_to_served_predictions(tmp_path, capsys):
     lines = "".join(f'"{row["text"]}",{row["label"]}\n' for row in rows)
     (tmp_path / "reviews.csv").write_text("review,sentiment\n" + lines)
     model = small_checkpoint(tmp_path / "checkpoint")
-    words = ["finetune", "--task", "seq_cls", "--model", str(model), "--dataset", str(tmp_path / "reviews.csv"), "--out"]
+    words = [
+        "finetune",
+        "--task",
+        "seq_cls",
+        "--model",
+        str(model),
+        "--dataset",
+        str(tmp_path / "reviews.csv"),
+        "--out",
+    ]
     assert main([*words, str(tmp_path / "run"), "--num-train-epochs=15", "--learning-rate=1e-3", "--json"]) == 0
     said = capsys.readouterr()
     assert "columns: text from 'review', label from 'sentiment'" in said.err
@@ -51,7 +60,9 @@ def test_from_a_csv_to_served_predictions(tmp_path, capsys):
     assert json.loads(again.out)["test"] == outcome["test"]
     out = tmp_path / "found.parquet"
     (tmp_path / "texts.txt").write_text("A sailor heard the bell in winter.\nEvery gull at noon.\n")
-    assert main(["classify", "--model", outcome["model"], "--file", str(tmp_path / "texts.txt"), "--out", str(out)]) == 0
+    assert (
+        main(["classify", "--model", outcome["model"], "--file", str(tmp_path / "texts.txt"), "--out", str(out)]) == 0
+    )
     import pyarrow.parquet as pq
 
     assert pq.read_table(out).num_rows == 2
@@ -116,7 +127,11 @@ def test_a_run_that_was_stopped_comes_to_the_same_end(tmp_path):
         ([{"text": "a", "label": "x"}] * 20, [], "expected different ones"),
         ([{"text": f"a{i}", "label": "x"} for i in range(20)], [], "have the label 'x', expected two labels or more"),
         ([{"text": f"a{i}", "kind": i % 2} for i in range(20)], [], "seq_cls needs a column for label"),
-        ([{"text": f"a{i}", "label": i % 2} for i in range(20)], ["--num-labels", "3"], "num_labels is 3, found 2 labels"),
+        (
+            [{"text": f"a{i}", "label": i % 2} for i in range(20)],
+            ["--num-labels", "3"],
+            "num_labels is 3, found 2 labels",
+        ),
         ([{"text": f"a{i}", "label": i % 2} for i in range(20)], ["--lr", "1"], "--lr"),
         ([{"text": f"a{i}", "label": i % 2} for i in range(20)], ["--learning-rate", "1e9"], "the (loss|gradient)"),
         ([{"text": f"a{i}", "label": i % 2} for i in range(20)], ["--model", "nowhere/else"], "nowhere/else"),

@@ -21,6 +21,7 @@ from modernbert.cli.demo import Demo
 from modernbert.cli.design import Design
 from modernbert.cli.doctor import Doctor
 from modernbert.cli.embed import Embed
+from modernbert.cli.evaluate import EvaluateSuite, Sweep
 from modernbert.cli.fill_mask import FillMask
 from modernbert.cli.finetune import Finetune, finetune_words
 from modernbert.cli.model_average import Average
@@ -89,6 +90,13 @@ class Model:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluate:
+    """How good a model is after fine-tuning: on a suite of tasks, or at several learning rates."""
+
+    verb: Annotated[EvaluateSuite, _named("suite")] | Annotated[Sweep, _named("sweep")]
+
+
 Words = (
     Annotated[Demo, _named("demo")]
     | Annotated[Tokenizer, _named("tokenizer")]
@@ -104,6 +112,7 @@ Words = (
     | Annotated[Answer, _named("answer")]
     | Annotated[Choose, _named("choose")]
     | Annotated[Finetune, _named("finetune")]
+    | Annotated[Evaluate, _named("evaluate")]
     | Annotated[Bench, _named("bench")]
     | Annotated[Design, _named("design")]
     | Annotated[Doctor, _named("doctor")]
@@ -141,7 +150,7 @@ def _parse(words: Sequence[str]) -> Verb:
         args=words,
         config=(tyro.conf.OmitArgPrefixes, tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
-    return chosen.verb if isinstance(chosen, Tokenizer | Data | Recipe | Model) else chosen
+    return chosen.verb if isinstance(chosen, Tokenizer | Data | Recipe | Model | Evaluate) else chosen
 
 
 def _refuse(mistake: ValueError) -> int:

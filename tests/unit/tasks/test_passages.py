@@ -29,7 +29,9 @@ def test_parts_cover_the_text_and_share_the_stride(num_words, longest, stride):
 
 
 def test_a_question_without_room_for_a_text_is_refused():
-    with pytest.raises(UserError, match="the question has .* tokens, of 40 .* ask a shorter question, or raise max_length"):
+    with pytest.raises(
+        UserError, match=r"the question has .* tokens, of 40 .* ask a shorter question, or raise max_length"
+    ):
         passages(small_tokenizer(), "why " * 60, "because", longest=40, stride=8)
 
 
@@ -37,7 +39,7 @@ def _best_slowly(parts, starts, ends):
     nothing = min(start[0] + end[0] for start, end in zip(starts, ends, strict=True))
     best, span = nothing, (0, 0)
     for part, start, end in zip(parts, starts, ends, strict=True):
-        for i, (a, b) in enumerate(part.spans):
+        for i, (a, _) in enumerate(part.spans):
             for j in range(i, min(i + MOST_TOKENS, len(part.spans))):
                 found = start[part.first + i] + end[part.first + j]
                 if a < part.spans[j][1] and found > best:

@@ -1,7 +1,10 @@
 """Long texts in pieces, many texts in order, labels nobody trained on."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from modernbert.core.errors import CheckpointError, UserError
 from modernbert.model.config import ModelConfig
@@ -13,7 +16,6 @@ from modernbert.tasks.prediction import Prediction
 from modernbert.tasks.tag import Tagger
 from modernbert.tasks.zero_shot import ZeroShot
 from support.small import small_model
-from dataclasses import replace
 
 
 def _config(**changes) -> ModelConfig:
@@ -44,7 +46,7 @@ def test_a_longer_text_is_read_in_pieces_of_one_size_and_averaged():
     size = -(-len(ids) // found.num_pieces)
     pieces = [ids[i : i + size] for i in range(0, len(ids), size)]
     logits = [classifier.logits(Packed.from_lists([tokenizer.enclose(piece)]))[0] for piece in pieces]
-    expected = classifier.probabilities(__import__("torch").tensor(np.average(logits, axis=0, weights=list(map(len, pieces)))))
+    expected = classifier.probabilities(torch.tensor(np.average(logits, axis=0, weights=list(map(len, pieces)))))
     assert [found.scores[name] for name in "ab"] == pytest.approx(expected.tolist(), abs=1e-5)
 
 
@@ -87,7 +89,7 @@ def test_a_model_of_inference_is_asked_whether_the_text_entails_the_label():
         ZeroShot(fresh(_config(labels=("a", "b")), SequenceClassifier), tokenizer)
     with pytest.raises(UserError, match="expected two different ones or more"):
         zero_shot.predict(["ships"], ["sea", "sea"])
-    with pytest.raises(UserError, match="expected a sentence with one {}"):
+    with pytest.raises(UserError, match=r"expected a sentence with one \{\}"):
         zero_shot.predict(["ships"], ["sea", "land"], template="about")
 
 

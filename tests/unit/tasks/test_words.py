@@ -9,7 +9,9 @@ from modernbert.tasks.entities import is_bio, runs
 from modernbert.tasks.words import joined, split, tokens_of
 from support.texts import small_tokenizer
 
-WORDS = st.lists(st.text(st.sampled_from("abcXYZ.,-'é中日🚢[]"), min_size=1, max_size=12).filter(str.strip), min_size=1, max_size=30)
+WORDS = st.lists(
+    st.text(st.sampled_from("abcXYZ.,-'é中日🚢[]"), min_size=1, max_size=12).filter(str.strip), min_size=1, max_size=30
+)
 
 
 @given(words=WORDS, longest=st.integers(8, 60))
@@ -32,7 +34,7 @@ def test_every_word_lies_in_one_part_and_is_headed_by_a_token_of_its_own(words, 
 @given(words=WORDS)
 def test_the_head_of_a_word_is_where_its_own_tokens_begin(words):
     tokenizer = small_tokenizer()
-    (part,), = tokens_of(tokenizer, [joined(words)], longest=10_000)
+    ((part,),) = tokens_of(tokenizer, [joined(words)], longest=10_000)
     encoded = tokenizer.encode([" ".join(words)], offsets=True, literal=True)
     assert part.ids == encoded.ids[0]
     start = 0
@@ -44,7 +46,7 @@ def test_the_head_of_a_word_is_where_its_own_tokens_begin(words):
 
 def test_a_word_that_spells_a_special_token_is_only_its_letters():
     tokenizer = small_tokenizer()
-    (part,), = tokens_of(tokenizer, [joined(["a", "[SEP]", "b"])], longest=100)
+    ((part,),) = tokens_of(tokenizer, [joined(["a", "[SEP]", "b"])], longest=100)
     assert part.ids.count(tokenizer.sep_id) == 1
 
 

@@ -29,7 +29,11 @@ def _record(**values: object) -> Record:
         ("regression", "sentence1 sentence2 score", {"text": "sentence1", "text_pair": "sentence2", "label": "score"}),
         ("multi_label", "text labels", {"text": "text", "label": "labels"}),
         ("token_cls", "id tokens ner_tags pos_tags", {"tokens": "tokens", "tags": "ner_tags"}),
-        ("qa", "id title context question answers", {"question": "question", "context": "context", "answers": "answers"}),
+        (
+            "qa",
+            "id title context question answers",
+            {"question": "question", "context": "context", "answers": "answers"},
+        ),
         ("multiple_choice", "question choices label", {"text": "question", "choices": "choices", "label": "label"}),
         ("multiple_choice", "sent1 ending0 ending1 label", {"text": "sent1", "choices": "ending*", "label": "label"}),
     ],
@@ -39,7 +43,9 @@ def test_columns_are_guessed_by_the_names_that_people_use(task, there, found):
 
 
 def test_what_was_said_wins_over_a_guess():
-    found = find_columns("seq_cls", _record(text="a", title="b", label="c", topic="d"), {"label": "topic", "text": "title"})
+    found = find_columns(
+        "seq_cls", _record(text="a", title="b", label="c", topic="d"), {"label": "topic", "text": "title"}
+    )
     assert found == {"text": "title", "label": "topic"}
 
 

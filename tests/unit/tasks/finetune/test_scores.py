@@ -40,7 +40,21 @@ def _official_f1(gold: str, guess: str) -> float:
 
 
 TEXTS = st.sampled_from(
-    ["", "the", "The cat", "cat", "a cat, the cat!", "an  answer", "U.S.", "us", "1,000", "the a an", "ﬁx", "Éclair", "cat cat"]
+    [
+        "",
+        "the",
+        "The cat",
+        "cat",
+        "a cat, the cat!",
+        "an  answer",
+        "U.S.",
+        "us",
+        "1,000",
+        "the a an",
+        "ﬁx",
+        "Éclair",
+        "cat cat",
+    ]
 )
 
 
@@ -55,7 +69,12 @@ def test_answers_are_scored_as_the_official_script_does(golds, guess):
 
 def test_questions_without_an_answer_are_scored_apart():
     asked = [Asked("1", "q", "c", (("cat", 0),)), Asked("2", "q", "c", ())]
-    assert answer_scores(["cat", "dog"], asked) == {"f1": 0.5, "exact": 0.5, "f1_answerable": 1.0, "f1_unanswerable": 0.0}
+    assert answer_scores(["cat", "dog"], asked) == {
+        "f1": 0.5,
+        "exact": 0.5,
+        "f1_answerable": 1.0,
+        "f1_unanswerable": 0.0,
+    }
 
 
 @pytest.mark.parametrize("true", [[0, 0, 0, 1], [0, 1, 0, 1], [1, 1, 1, 1]])
