@@ -63,11 +63,11 @@ class Task:
 
 
 TASKS = {
-    "sst2": Task(kind="class", score="accuracy", text=("sentence",), target="label", rows=20_000, test_rows=1821, epochs=3, longest=64),
-    "imdb": Task(kind="class", score="accuracy", text=("text",), target="label", rows=4_000, test_rows=2_000, epochs=3, longest=256),
-    "banking77": Task(kind="class", score="accuracy", text=("text",), target="label", rows=10_003, test_rows=3_080, epochs=10, longest=64),
-    "conll2003": Task(kind="tags", score="entity F1", text=("tokens",), target="tags", rows=14_041, test_rows=3_453, epochs=4, longest=128),
-    "stsb": Task(kind="pair", score="Spearman", text=("sentence1", "sentence2"), target="score", rows=5_749, test_rows=1_379, epochs=5, longest=128),
+    "sst2": Task(kind="class", score="accuracy", text=("sentence",), target="label", rows=10_000, test_rows=1821, epochs=2, longest=64),
+    "imdb": Task(kind="class", score="accuracy", text=("text",), target="label", rows=2_000, test_rows=1_000, epochs=2, longest=256),
+    "banking77": Task(kind="class", score="accuracy", text=("text",), target="label", rows=10_003, test_rows=3_080, epochs=6, longest=64),
+    "conll2003": Task(kind="tags", score="entity F1", text=("tokens",), target="tags", rows=7_000, test_rows=3_453, epochs=3, longest=128),
+    "stsb": Task(kind="pair", score="Spearman", text=("sentence1", "sentence2"), target="score", rows=5_749, test_rows=1_379, epochs=4, longest=128),
 }  # fmt: skip
 
 RATES = {"pretrained": 3e-4, "scratch": 5e-4}

@@ -32,7 +32,9 @@ def test_shipped_suites_can_be_read_and_their_runs_planned(tmp_path):
     large = list(runs(glue, "m", tmp_path, data=None, size="large", tasks=list(glue.tasks), seeds=glue.seeds))
     assert len(large) == 45
     for suite in map(read_suite, suite_names()):
-        for _, _, settings in runs(suite, "m", tmp_path, data=Path("d"), size="base", tasks=list(suite.tasks), seeds=[1]):
+        for _, _, settings in runs(
+            suite, "m", tmp_path, data=Path("d"), size="base", tasks=list(suite.tasks), seeds=[1]
+        ):
             assert isinstance(settings, Finetune)
 
 

@@ -84,4 +84,13 @@ def test_filling_a_mask_imports_nothing_that_it_does_not_need():
     code = "import sys; from modernbert.cli.main import main; main(['fill-mask', 'a [MASK]']); print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(done.stdout.splitlines()[-1].split())
-    assert not loaded & {"transformers", "sentence_transformers", "peft", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib"}
+    assert not loaded & {
+        "transformers",
+        "sentence_transformers",
+        "peft",
+        "sklearn",
+        "scipy",
+        "pandas",
+        "pyarrow",
+        "matplotlib",
+    }

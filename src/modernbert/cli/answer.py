@@ -38,7 +38,7 @@ class Answer:
         from modernbert.cli.predictions import check_out, put
 
         check_out(self.out)
-        put(self._rows(self._pairs()), out=self.out, as_json=self.json, show=_shown)
+        put(self._rows(self._pairs()), out=self.out, as_json=self.json, show=_shown, like=_LIKE)
 
     def _pairs(self) -> list[tuple[str, str]]:
         from modernbert.core.errors import UserError
@@ -75,6 +75,9 @@ class Answer:
         stream = answerer.stream(pairs, top_k=self.top_k, must_answer=self.must_answer, show_progress=len(pairs) > 100)
         for (question, _), answers in zip(pairs, stream, strict=True):
             yield {"question": question, "answers": [asdict(each) for each in answers]}
+
+
+_LIKE: dict[str, object] = {"answers": [{"text": "", "start": 0, "end": 0, "score": 0.0}]}
 
 
 def _shown(row: dict[str, object]) -> str:

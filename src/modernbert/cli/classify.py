@@ -47,7 +47,13 @@ class Classify:
             raise UserError(f"found texts and --file {self.file}, expected one of the two: drop one")
         if self.html and not self.explain:
             raise UserError("--html shows explanations: say --explain, too")
-        put(self._explained() if self.explain else self._rows(), out=self.out, as_json=self.json, show=_shown)
+        put(
+            self._explained() if self.explain else self._rows(),
+            out=self.out,
+            as_json=self.json,
+            show=_shown,
+            like=_LIKE,
+        )
 
     def _inputs(self) -> list[str] | list[tuple[str, str]]:
         from modernbert.cli.texts import read_texts
@@ -117,6 +123,9 @@ class Classify:
             with write_atomically(self.html, "w") as file:
                 file.write(page(shown))
             say(f"page: {self.html}")
+
+
+_LIKE: dict[str, object] = {"labels": [""], "words": [{"word": "", "start": 0, "end": 0, "weight": 0.0}]}
 
 
 def _shown(row: dict[str, object]) -> str:

@@ -84,19 +84,20 @@ class Sweep:
         from dataclasses import replace
 
         from modernbert.core.errors import UserError
+        from modernbert.tasks.config import METRICS
         from modernbert.tasks.finetune.run import finetune
-        from modernbert.tasks.finetune.scores import BEST
         from modernbert.tasks.recipes import read_recipe
 
         settings = read_recipe(self.recipes)
-        name = settings.metric_for_best_model or BEST[settings.task]
+        name = METRICS[settings.task][0] if settings.best_by == "loss" else settings.best_by
         found: dict[float, float] = {}
         for rate in self.learning_rates:
             outcome = finetune(replace(settings, learning_rate=rate, out=settings.out / f"lr-{rate:g}"))
             if not outcome.is_finished:
                 raise UserError(f"the run at {rate:g} was stopped: the same command goes on")
             found[rate] = outcome.validation[name]
-        best = max(found, key=lambda rate: found[rate])
+        is_error = name in ("mae", "rmse")
+        best = (min if is_error else max)(found, key=lambda rate: found[rate])
         if self.json:
             print(json.dumps({"score": name, "found": found, "best": best}))
             return

@@ -51,6 +51,9 @@ class Finetune:
             say(f"curves: {draw(outcome.folder)}")
 
 
+_OWN = ("--settings", "--json", "--help", "-h")
+
+
 def finetune_words(words: Sequence[str]) -> list[str]:
     """Turn `--learning-rate 1e-4` and `--no-accelerate` into `learning-rate=1e-4`, `accelerate=false`, which recipes read.
 
@@ -69,11 +72,11 @@ def finetune_words(words: Sequence[str]) -> list[str]:
         plain = name.split(".")[0].replace("-", "_")
         if word.startswith("--no-") and "bool" in str(kinds.get(plain.removeprefix("no_"))):
             changed.append(f"{name.removeprefix('no-')}=false")
-        elif not word.startswith("--") or plain not in kinds:
+        elif not word.startswith("--") or word in _OWN:
             changed.append(word)
         elif equals:
             changed.append(f"{name}={value}")
-        elif "bool" in str(kinds[plain]):
+        elif "bool" in str(kinds.get(plain)):
             changed.append(f"{name}=true")
         else:
             changed.append(f"{name}={next(left, '')}")

@@ -22,8 +22,14 @@ def check_out(out: Path | None) -> None:
         raise UserError(f"--out {out}: found {out.suffix or 'no ending'!r}, expected .jsonl or .parquet")
 
 
-def put(rows: Iterable[Row], *, out: Path | None, as_json: bool, show: Callable[[Row], str]) -> None:
-    """Write rows as they come."""
+def put(
+    rows: Iterable[Row], *, out: Path | None, as_json: bool, show: Callable[[Row], str], like: Row | None = None
+) -> None:
+    """Write rows as they come.
+
+    Args:
+        like: what lists hold that may be empty in the first rows; Parquet wants to know.
+    """
     if out is None:
         for row in rows:
             print(json.dumps(row, ensure_ascii=False) if as_json else show(row), flush=True)
@@ -37,11 +43,11 @@ def put(rows: Iterable[Row], *, out: Path | None, as_json: bool, show: Callable[
             for num_rows, row in enumerate(rows, start=1):  # noqa: B007
                 file.write(json.dumps(row, ensure_ascii=False) + "\n")
     else:
-        num_rows = _to_parquet(iter(rows), out)
+        num_rows = _to_parquet(iter(rows), out, like or {})
     say(f"{num_rows:,} rows in {out}")
 
 
-def _to_parquet(rows: Iterator[Row], out: Path) -> int:
+def _to_parquet(rows: Iterator[Row], out: Path, like: Row) -> int:
     from modernbert.core.errors import require
     from modernbert.core.files import write_atomically
 
@@ -49,9 +55,10 @@ def _to_parquet(rows: Iterator[Row], out: Path) -> int:
     num_rows, writer = 0, None
     with write_atomically(out) as file:
         while some := list(islice(rows, _ROWS)):
-            table = pa.Table.from_pylist(some) if writer is None else pa.Table.from_pylist(some, schema=writer.schema)
-            writer = writer or pq.ParquetWriter(file, table.schema)
-            writer.write_table(table)
+            if writer is None:
+                sample = some[0] | {name: value for name, value in like.items() if name in some[0]}
+                writer = pq.ParquetWriter(file, pa.Table.from_pylist([sample]).schema)
+            writer.write_table(pa.Table.from_pylist(some, schema=writer.schema))
             num_rows += len(some)
         if writer is not None:
             writer.close()

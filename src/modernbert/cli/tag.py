@@ -37,7 +37,7 @@ class Tag:
         check_out(self.out)
         if self.texts and self.file:
             raise UserError(f"found texts and --file {self.file}, expected one of the two: drop one")
-        put(self._rows(), out=self.out, as_json=self.json, show=_shown)
+        put(self._rows(), out=self.out, as_json=self.json, show=_shown, like=_LIKE)
 
     def _rows(self) -> Iterator[dict[str, object]]:
         from modernbert.cli.texts import read_texts
@@ -55,6 +55,14 @@ class Tag:
                     "scores": list(found.scores),
                 }
             yield row
+
+
+_LIKE: dict[str, object] = {
+    "entities": [{"label": "", "text": "", "start": 0, "end": 0, "score": 0.0}],
+    "words": [""],
+    "tags": [""],
+    "scores": [0.0],
+}
 
 
 def _shown(row: dict[str, object]) -> str:

@@ -66,6 +66,7 @@ def _separator(name: str) -> str | None:
 
 
 def _separated(place: Place, separator: str) -> Iterator[Record]:
+    csv.field_size_limit(2**31 - 1)  # a document is one field, and the default is 128 KB
     with unpacked(place) as stream:
         lines = csv.reader(io.TextIOWrapper(stream, encoding="utf-8-sig", newline=""), delimiter=separator, strict=True)  # type: ignore[arg-type]
         try:

@@ -77,7 +77,7 @@ class Finetune:
     eval_steps: int | None = None
     """Steps between two evaluations, for eval_strategy steps."""
     metric_for_best_model: str | None = None
-    """Absent: accuracy, f1_micro, spearman, f1 (entities), f1 (answers), accuracy, by task."""
+    """Absent: the first of its task in METRICS, such as accuracy; loss for any."""
     early_stopping_patience: int | None = None
     """Stop when so many evaluations in a row were no better."""
     accelerate: bool = True
@@ -107,14 +107,36 @@ class Finetune:
             raise ConfigError(
                 f"columns: found the role {unknown[0]!r}, expected roles out of {', '.join(sorted(ROLES))}"
             )
+        if self.label_smoothing_factor and self.task not in ("seq_cls", "token_cls"):
+            raise ConfigError(f"label_smoothing_factor is for seq_cls and token_cls: found {self.task}")
+        known = (*METRICS[self.task], "loss")
+        if self.metric_for_best_model not in (None, *known):
+            raise ConfigError(
+                f"metric_for_best_model is {self.metric_for_best_model!r}, expected one of {', '.join(known)} for {self.task}"
+            )
         if self.class_weights != "none" and self.task != "seq_cls":
             raise ConfigError(f"class_weights is {self.class_weights!r}, which is for seq_cls: found {self.task}")
+
+    @property
+    def best_by(self) -> str:
+        """Which score of the validation rows chooses the checkpoint."""
+        return self.metric_for_best_model or METRICS[self.task][0]
 
     @property
     def rate(self) -> float:
         """Peak learning rate."""
         return self.learning_rate or (1e-3 if self.tuner == "lora" else 8e-5)
 
+
+METRICS: dict[Task, tuple[str, ...]] = {
+    "seq_cls": ("accuracy", "f1_macro", "matthews", "f1", "precision", "recall"),
+    "multi_label": ("f1_micro", "f1_macro", "exact_match"),
+    "regression": ("spearman", "pearson", "mae", "rmse"),
+    "token_cls": ("f1", "precision", "recall", "accuracy"),
+    "qa": ("f1", "exact", "f1_answerable", "f1_unanswerable"),
+    "multiple_choice": ("accuracy",),
+}
+"""What each task is scored by; the first chooses the best checkpoint where nothing else is said."""
 
 ROLES = frozenset({"text", "text_pair", "label", "tokens", "tags", "context", "question", "answers", "choices"})
 

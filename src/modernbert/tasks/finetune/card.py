@@ -39,7 +39,7 @@ def card(settings: Finetune, facts: Mapping[str, Any], columns: Mapping[str, str
         + f"Trained on {facts['num_train']:,} rows ({facts['tokens']:,} tokens) of `{settings.dataset}`, columns "
         + ", ".join(f"{role} = `{column}`" for role, column in columns.items()) + ".",
         "", "## Scores", "",
-        f"The checkpoint with the best `{_best(settings)}` on the validation rows"
+        f"The checkpoint with the best `{settings.best_by}` on the validation rows"
         + ("; the set has no test rows, so both columns are of the same." if not facts["has_test"] else "."),
         "", f"| | validation | {rows} |", "|---|---|---|",
         *(f"| {name} | {before:.4f} | {after:.4f} |" for name, (before, after) in scores.items() if before is not None),
@@ -59,12 +59,6 @@ def card(settings: Finetune, facts: Mapping[str, Any], columns: Mapping[str, str
         "", "```yaml", *_yaml(settings), "```", "",
     ]  # fmt: skip
     return "\n".join(lines)
-
-
-def _best(settings: Finetune) -> str:
-    from modernbert.tasks.finetune.scores import BEST
-
-    return settings.metric_for_best_model or BEST[settings.task]
 
 
 def _yaml(settings: Finetune) -> list[str]:

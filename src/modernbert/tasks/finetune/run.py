@@ -36,7 +36,7 @@ from modernbert.tasks.finetune.card import card
 from modernbert.tasks.finetune.columns import find_columns
 from modernbert.tasks.finetune.examples import Example, Examples, Labelled, Tagged, label_names, named_rows, to_examples
 from modernbert.tasks.finetune.features import Features, collate, to_features
-from modernbert.tasks.finetune.scores import BEST, score
+from modernbert.tasks.finetune.scores import score
 from modernbert.tasks.finetune.splits import read_splits
 from modernbert.tasks.finetune.stock import Trainee, save_merged, stock_model
 from modernbert.tasks.finetune.watch import watch
@@ -180,7 +180,11 @@ def _trainer(
     if settings.accelerate:
         accelerate(trainee.model)
     on_cpu = not torch.cuda.is_available()
-    best = settings.metric_for_best_model or BEST[settings.task]
+    best = settings.best_by
+    if best in ("f1", "precision", "recall") and settings.task == "seq_cls" and len(examples.labels) != 2:
+        raise UserError(
+            f"metric_for_best_model {best!r} is for two labels, found {len(examples.labels)}: take f1_macro or accuracy"
+        )
     is_bf16 = (
         best_precision("cpu" if on_cpu else "cuda").dtype == torch.bfloat16 if settings.bf16 is None else settings.bf16
     )
@@ -198,7 +202,8 @@ def _trainer(
         metric_for_best_model=best,
         greater_is_better=best not in ("loss", "mae", "rmse"),
         eval_do_concat_batches=False,
-        logging_steps=10,
+        logging_steps=_logging_steps(settings, len(splits["train"])),
+        logging_first_step=True,
         logging_nan_inf_filter=False,
         remove_unused_columns=False,
         label_names=["start_positions", "end_positions"] if settings.task == "qa" else ["labels"],
@@ -221,6 +226,13 @@ def _trainer(
         patience=settings.early_stopping_patience,
         out=settings.out,
     )
+
+
+def _logging_steps(settings: Finetune, num_rows: int) -> int:
+    """Ten, but at least ten times a run, so that a short one has a curve, too."""
+    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
+    steps = settings.max_steps if settings.max_steps > 0 else num_rows * settings.num_train_epochs / batch
+    return max(1, min(10, int(steps / 10)))
 
 
 _PASSED = (
@@ -251,7 +263,12 @@ class _Loop:
     def outputs(self, features: Features) -> list[np.ndarray]:
         """Logits of the best checkpoint, one array a row."""
         self._trainer.compute_metrics = None
-        return _rows(self._trainer.predict(cast("Any", features)).predictions)
+        found = _rows(self._trainer.predict(cast("Any", features)).predictions)
+        if not all(np.isfinite(row).all() for row in found):
+            raise UserError(
+                "the best checkpoint's outputs are no numbers any more: lower --learning-rate and train again"
+            )
+        return found
 
 
 def _rows(batches: Sequence[Any]) -> list[np.ndarray]:

@@ -6,7 +6,7 @@ Shapes:  N rows   C labels   T tokens
 import re
 import string
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
@@ -17,16 +17,6 @@ from modernbert.tasks.entities import is_bio
 from modernbert.tasks.finetune.examples import Asked, Choice, Example, Labelled, Tagged
 from modernbert.tasks.finetune.features import Features
 from modernbert.tasks.passages import best_answers
-
-BEST: Mapping[Task, str] = {
-    "seq_cls": "accuracy",
-    "multi_label": "f1_micro",
-    "regression": "spearman",
-    "token_cls": "f1",
-    "qa": "f1",
-    "multiple_choice": "accuracy",
-}
-"""By which the best checkpoint is chosen where nothing else is said."""
 
 
 def score(
