@@ -92,7 +92,7 @@ class Answerer:
 
     def logits(self, packed: Packed) -> list[np.ndarray]:
         """For each document start and end logits, [2, t]."""
-        logits_T2 = self.model(packed).float().cpu().numpy()
+        logits_T2 = self.model(packed).detach().float().cpu().numpy()
         return [each.T for each in np.split(logits_T2, np.cumsum(packed.lengths)[:-1])]
 
     def _cut(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, list[Passage]], list[list[int]]]]:

@@ -85,7 +85,7 @@ class TextClassifier:
 
     def logits(self, packed: Packed) -> list[np.ndarray]:
         """Before the temperature, one row a document."""
-        return list(self.model(packed).float().cpu().numpy())
+        return list(self.model(packed).detach().float().cpu().numpy())
 
     def probabilities(self, logits_NC: Tensor) -> Tensor:
         """After the temperature; of a regression, the numbers themselves."""

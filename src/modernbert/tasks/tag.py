@@ -92,7 +92,7 @@ class Tagger:
 
     def logits(self, packed: Packed) -> list[np.ndarray]:
         """Before the temperature: for each document [t, C]."""
-        logits_TC = self.model(packed).float().cpu().numpy()
+        logits_TC = self.model(packed).detach().float().cpu().numpy()
         return np.split(logits_TC, np.cumsum(packed.lengths)[:-1])
 
     def _cut(
