@@ -18,7 +18,7 @@ from support.small import small_checkpoint
 def _words(home: Path, task: str, *more: str) -> list[str]:
     if not (home / "checkpoint").exists():
         small_checkpoint(home / "checkpoint")
-        write_set(home / "set", ROWS[task])
+    write_set(home / "set", ROWS[task])
     return [
         "finetune", "--task", task, "--model", str(home / "checkpoint"), "--dataset", str(home / "set"), "--out",
         str(home / "run"), "--learning-rate", "1e-3", "--per-device-train-batch-size", "8", "--max-length", "96",

@@ -56,6 +56,10 @@ class _Watch:
             self.was_stopped = True
             control.should_save = control.should_training_stop = True
 
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+        if self.was_stopped:  # an epoch that was cut short is not measured, and its checkpoint is written already
+            control.should_evaluate = control.should_save = False
+
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float], **_: Any) -> None:
         loss, norm = logs.get("loss"), logs.get("grad_norm")
         if (loss is not None and not math.isfinite(loss)) or (norm is not None and not math.isfinite(norm)):
