@@ -14,7 +14,8 @@ import shutil
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
+from safetensors.torch import save as as_bytes
 
 from modernbert.core import packaged
 from modernbert.core.errors import UserError
@@ -63,7 +64,7 @@ def head(source: Path, trunk: Path, name: str) -> None:
         file.write("\n")
     tensors = {key: tensor.to(torch.bfloat16).contiguous() for key, tensor in load_file(source / WEIGHTS).items()}
     with write_atomically(out / WEIGHTS) as file:
-        save_file(tensors, file.name, metadata={"format": "pt"})
+        file.write(as_bytes(tensors, metadata={"format": "pt"}))
     for file_name in ("config.json", TRAINING):
         shutil.copyfile(source / file_name, out / file_name)
 

@@ -32,11 +32,11 @@ SMALL = {
         r"num_hidden_layers: 7, hidden_size: 256, intermediate_size: 384, num_attention_heads: 4": (
             "num_hidden_layers: 4, hidden_size: 128, intermediate_size: 192, num_attention_heads: 2"
         ),
-        r"tokens: 9M": "tokens: 12K",
+        r"tokens: 6.5M": "tokens: 12K",
         r"over: 5M": "over: 8K",
         r"warmup: 100K": "warmup: 2K",
-        r"tokens: 1.5M": "tokens: 8K",
-        r"tokens: 2.5M": "tokens: 8K",
+        r"tokens: 750K": "tokens: 8K",
+        r"tokens: 1.75M": "tokens: 8K",
         r"at_least: \d+": "at_least: 64",
     },
     "mixture.yaml": {r"every: 1M, tokens: 20K": "tokens: 2K", r"^data:": "data:\n  most_epochs: 1000"},

@@ -167,14 +167,14 @@ def _find(counts: Tensor, rank: int) -> tuple[int, int]:
 
 
 def _write(tensors: dict[str, Tensor], like: Path, folder: Path) -> None:
-    from safetensors.torch import save_file
+    from safetensors.torch import save as as_bytes
 
     for name, tensor in tensors.items():
         if not bool(tensor.isfinite().all()):
             raise CheckpointError(
                 f"{name}: the average is not finite: one of the models is broken, or scale is too large"
             )
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    (folder / "model.safetensors").write_bytes(as_bytes(tensors, metadata={"format": "pt"}))
     shutil.copyfile(like / "config.json", folder / "config.json")
     copy_tokenizer(like, folder)
 

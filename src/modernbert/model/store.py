@@ -136,14 +136,16 @@ def save(model: Model, folder: str | Path) -> None:
 
     Stock transformers opens the result, old and new generations alike. A tied decoder is not stored twice.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as as_bytes
 
     folder = Path(folder)
     tensors = {name: tensor.contiguous() for name, tensor in model.state_dict().items() if name not in _tied(model)}
     architecture = next(name for name, kind in ARCHITECTURES.items() if kind is type(model))
     dtype = str(next(iter(tensors.values())).dtype).removeprefix("torch.")
     with write_atomically(folder / "model.safetensors") as file:
-        save_file(tensors, file.name, metadata={"format": "pt"})
+        file.write(
+            as_bytes(tensors, metadata={"format": "pt"})
+        )  # save_file would put a file that only we may read in its place
     with write_atomically(folder / "config.json", "w") as text:
         json.dump(to_mapping(model.config, architecture=architecture, dtype=dtype), text, indent=2, sort_keys=True)
         text.write("\n")

@@ -122,7 +122,7 @@ def test_a_crash_while_saving_leaves_the_old_weights(folder, monkeypatch):
     def crash(*_, **__):
         raise OSError("disk full")
 
-    monkeypatch.setattr("safetensors.torch.save_file", crash)
+    monkeypatch.setattr("safetensors.torch.save", crash)
     with pytest.raises(OSError, match="disk full"):
         save(fresh(tiny_config(), seed=9), folder)
     assert (folder / "model.safetensors").read_bytes() == before
