@@ -22,6 +22,10 @@ class FillMask:
     """Texts, one a line, or .jsonl with a "text" each."""
     top_k: int = 5
     """Candidates for each [MASK]."""
+    targets: tuple[str, ...] = ()
+    """Judge these words only, such as his her; each a single token."""
+    attention: Path | None = None
+    """Draw who looks at whom in the first text, layer by layer, into this .png."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
     """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32. int8: see model check-int8."""
     json: bool = False
@@ -37,7 +41,12 @@ class FillMask:
             raise UserError(f"found texts and --file {self.file}, expected one of the two: drop one")
         filler = MaskFiller.from_pretrained(self.model, dtype=self.dtype)
         texts = list(self.texts) or list(read_texts([self.file] if self.file else []))
-        for text, masks in zip(texts, filler.fill(texts, top_k=self.top_k), strict=True):
+        if self.attention is not None:
+            from modernbert.core.log import say
+            from modernbert.tasks.attention_maps import draw_attention
+
+            say(f"attention: {draw_attention(filler.model.model, filler.tokenizer, texts[0], self.attention)}")
+        for text, masks in zip(texts, filler.fill(texts, top_k=self.top_k, targets=self.targets or None), strict=True):
             if self.json:
                 print(json.dumps({"text": text, "masks": [[asdict(g) for g in guesses] for guesses in masks]}))
                 continue

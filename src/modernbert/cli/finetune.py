@@ -23,6 +23,10 @@ class Finetune:
     """Files or names of shipped recipes (imdb, hc3), laid over each other from left to right, then flags."""
     settings: bool = False
     """Print every setting with what it means, and stop there."""
+    push_to_hub: str | None = None
+    """Upload the finished model with its card, as owner/name on the Hub."""
+    private: bool = False
+    """With --push-to-hub: make the repository private when it is new."""
     json: bool = False
     """Print the outcome as one JSON object."""
 
@@ -34,6 +38,10 @@ class Finetune:
         from modernbert.tasks.recipes import read_recipe
 
         settings = read_recipe(self.recipes)
+        if self.push_to_hub is not None:
+            from modernbert.model.publish import check_repo
+
+            check_repo(self.push_to_hub)
         from modernbert.tasks.finetune.run import finetune
 
         outcome = finetune(settings)
@@ -45,13 +53,20 @@ class Finetune:
             rows = "test" if outcome.has_test else "validation (there are no test rows)"
             print(f"{rows}: " + ", ".join(f"{name} {value:.4f}" for name, value in outcome.test.items()))
             print(f"model: {outcome.model}")
+        if outcome.is_finished and self.push_to_hub is not None:
+            from huggingface_hub import HfApi
+
+            from modernbert.model.publish import publish_folder
+
+            publish_folder(outcome.model, self.push_to_hub, HfApi(), private=self.private)
+            say(f"uploaded to {self.push_to_hub}")
         if outcome.is_finished and find_spec("matplotlib"):
             from modernbert.tasks.finetune.curves import draw
 
             say(f"curves: {draw(outcome.folder)}")
 
 
-_OWN = ("--settings", "--json", "--help", "-h")
+_OWN = ("--settings", "--private", "--json", "--help", "-h")
 
 
 def finetune_words(words: Sequence[str]) -> list[str]:
@@ -72,6 +87,8 @@ def finetune_words(words: Sequence[str]) -> list[str]:
         plain = name.split(".")[0].replace("-", "_")
         if word.startswith("--no-") and "bool" in str(kinds.get(plain.removeprefix("no_"))):
             changed.append(f"{name.removeprefix('no-')}=false")
+        elif plain == "push_to_hub":
+            changed.append(word if equals else f"{word}={next(left, '')}")
         elif not word.startswith("--") or word in _OWN:
             changed.append(word)
         elif equals:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from modernbert.core.errors import UserError
@@ -50,11 +51,36 @@ def publish(
             operations.append(CommitOperationAdd("README.md", text.encode()))
             hub.create_commit(repo, operations, commit_message=f"Publish {one.name}", revision=branch)
     except (HTTPError, OSError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
-        raise UserError(
-            f"the Hub did not take {repo} ({reason}): check the connection, the name, and that `hf auth login` was done "
-            "with a token that may write; the same command goes on where it stopped"
-        ) from error
+        raise _refused(repo, error) from error
+
+
+def publish_folder(folder: Path, repo: str, hub: Hub, *, private: bool = False) -> None:
+    """One model with the card that lies in its folder, as main; again after a failure it goes on where it was.
+
+    Raises:
+        UserError: `repo` is not owner/name, the folder is empty, or the Hub refused or could not be reached.
+    """
+    from huggingface_hub import CommitOperationAdd
+    from huggingface_hub.errors import HTTPError  # pyright: ignore[reportPrivateImportUsage]
+
+    check_repo(repo)
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if folder.is_dir() else []
+    if not files:
+        raise UserError(f"{folder}: found no file to upload, expected a model's folder: train first")
+    try:
+        hub.create_repo(repo, private=private, exist_ok=True)
+        operations = [CommitOperationAdd(path.relative_to(folder).as_posix(), path) for path in files]
+        hub.create_commit(repo, operations, commit_message=f"Upload {folder.name}", revision="main")
+    except (HTTPError, OSError) as error:
+        raise _refused(repo, error) from error
+
+
+def _refused(repo: str, error: Exception) -> UserError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")
+    return UserError(
+        f"the Hub did not take {repo} ({reason}): check the connection, the name, and that `hf auth login` was done "
+        "with a token that may write; the same command goes on where it stopped"
+    )
 
 
 def check_repo(repo: str) -> None:

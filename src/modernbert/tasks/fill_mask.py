@@ -51,30 +51,50 @@ class MaskFiller:
         model = load(folder, MaskedLM, dtype=dtype, device=device)
         return cls(model, Tokenizer.load(tokenizer_folder(folder)), too_long=too_long)
 
-    def fill(self, texts: Iterable[str], *, top_k: int = 5) -> list[list[list[Guess]]]:
+    def fill(
+        self, texts: Iterable[str], *, top_k: int = 5, targets: Sequence[str] | None = None
+    ) -> list[list[list[Guess]]]:
         """For each text, for each [MASK] in it, the `top_k` likeliest tokens, best first.
 
+        Args:
+            targets: judge these words only, each a single token; a word is taken with a space before it where that is one.
+
         Raises:
-            UserError: a text has no [MASK], or it was cut away.
+            UserError: a text has no [MASK], or it was cut away; or a target is no single token.
         """
         if isinstance(texts, str):
             raise TypeError("fill takes a list of texts: found one string, write fill([text])")
         if top_k < 1:
             raise UserError(f"top_k: found {top_k}, expected 1 or more")
-        filled = list(self.engine.run(texts, lambda packed: self._read(packed, top_k)))
+        among = None if targets is None else [self._token_of(target) for target in targets]
+        filled = list(self.engine.run(texts, lambda packed: self._read(packed, top_k, among)))
         for number, guesses in enumerate(filled):
             if not guesses:
                 mask = self.tokenizer.token(self.tokenizer.mask_id)
                 raise UserError(f"text {number} has no {mask} to fill: write {mask} where a token is wanted")
         return filled
 
-    def _read(self, packed: Packed, top_k: int) -> Sequence[list[list[Guess]]]:
+    def _token_of(self, target: str) -> int:
+        """The token of a word: with its space, as words have it within a text, else as it is."""
+        ways = self.tokenizer.encode([f" {target}", target], special=False).ids
+        single = [ids[0] for ids in ways if len(ids) == 1]
+        if not target.strip() or not single:
+            raise UserError(
+                f"target {target!r} is {len(ways[0])} tokens, expected one: a [MASK] stands for one token; judge longer words "
+                "with several [MASK]s, or by modernbert classify --labels"
+            )
+        return single[0]
+
+    def _read(self, packed: Packed, top_k: int, among: list[int] | None) -> Sequence[list[list[Guess]]]:
         at_M = (packed.ids == self.tokenizer.mask_id).nonzero().squeeze(1)
         found: list[list[list[Guess]]] = [[] for _ in range(packed.num_documents)]
         if at_M.numel() == 0:
             return found
         probabilities_MV = self.model(packed, at_M).float().softmax(-1)
-        scores, ids = probabilities_MV.topk(min(top_k, probabilities_MV.shape[1]), dim=-1)
+        if among is not None:
+            probabilities_MV = probabilities_MV[:, among]
+        scores, places = probabilities_MV.topk(min(top_k, probabilities_MV.shape[1]), dim=-1)
+        ids = places if among is None else places.new_tensor(among)[places]
         for document, row_scores, row_ids in zip(
             packed.documents[at_M].tolist(), scores.tolist(), ids.tolist(), strict=True
         ):

@@ -3,7 +3,7 @@ import torch
 from huggingface_hub import HfApi
 
 from modernbert.core.errors import UserError
-from modernbert.model.publish import check_repo, publish
+from modernbert.model.publish import check_repo, publish, publish_folder
 from modernbert.model.revisions import read_series
 from modernbert.model.store import load
 from support.hub import MemoryHub
@@ -66,3 +66,18 @@ def test_the_real_hub_takes_these_calls():
     for name in ("create_repo", "create_branch", "create_commit"):
         ours = signature(getattr(MemoryHub, name)).parameters.keys()
         assert ours <= signature(getattr(HfApi, name)).parameters.keys()
+
+
+def test_a_folder_is_one_commit_on_main(tmp_path):
+    hub = MemoryHub()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "README.md").write_text("card")
+    publish_folder(tmp_path / "model", "team/model", hub, private=True)
+    assert hub.is_private
+    assert hub.branches["main"]["README.md"] == b"card"
+    assert hub.commits == [("main", "Upload model")]
+    with pytest.raises(UserError, match="found no file to upload"):
+        publish_folder(tmp_path / "nothing", "team/model", hub)
+    with pytest.raises(UserError, match=r"the Hub did not take team/model \(connection reset by peer\)"):
+        publish_folder(tmp_path / "model", "team/model", MemoryHub(fails_at="main"))

@@ -53,3 +53,17 @@ def test_no_candidates_are_refused():
 def test_it_opens_a_folder(tmp_path):
     ((guesses,),) = MaskFiller.from_pretrained(small_checkpoint(tmp_path)).fill(["import [MASK]"])
     assert len(guesses) == 5
+
+
+def test_only_the_targets_are_judged_by_their_share_of_the_whole_vocabulary():
+    model, tokenizer = small_model()
+    filler = MaskFiller(model, tokenizer)
+    ((every,),) = filler.fill(["the [MASK] of"], top_k=10_000)
+    shares = {guess.token: guess.score for guess in every}
+    ((found,),) = filler.fill(["the [MASK] of"], targets=["in", "to", "of"])
+    assert {guess.token for guess in found} == {" in", " to", " of"}
+    for guess in found:
+        assert guess.score == pytest.approx(shares[guess.token], abs=1e-6)
+    assert [guess.score for guess in found] == sorted((guess.score for guess in found), reverse=True)
+    with pytest.raises(UserError, match=r"target 'extraordinarily' is .* tokens, expected one"):
+        filler.fill(["a [MASK]"], targets=["extraordinarily"])
