@@ -24,6 +24,7 @@ from modernbert.model.adapter import CONFIG, WEIGHTS
 from modernbert.model.folder import copy_tokenizer
 from modernbert.model.revisions import TRAINING
 from modernbert.model.store import load, save
+from modernbert.tasks.prediction import FILE as PREDICTION
 
 
 def main() -> None:
@@ -65,8 +66,9 @@ def head(source: Path, trunk: Path, name: str) -> None:
     tensors = {key: tensor.to(torch.bfloat16).contiguous() for key, tensor in load_file(source / WEIGHTS).items()}
     with write_atomically(out / WEIGHTS) as file:
         file.write(as_bytes(tensors, metadata={"format": "pt"}))
-    for file_name in ("config.json", TRAINING):
-        shutil.copyfile(source / file_name, out / file_name)
+    for file_name in ("config.json", TRAINING, PREDICTION):
+        if (source / file_name).is_file():
+            shutil.copyfile(source / file_name, out / file_name)
 
 
 if __name__ == "__main__":
