@@ -52,6 +52,8 @@ class Finetune:
         else:
             rows = "test" if outcome.has_test else "validation (there are no test rows)"
             print(f"{rows}: " + ", ".join(f"{name} {value:.4f}" for name, value in outcome.test.items()))
+            if outcome.baseline:
+                print("TF-IDF: " + ", ".join(f"{name} {value:.4f}" for name, value in outcome.baseline.items()))
             print(f"model: {outcome.model}")
         if outcome.is_finished and self.push_to_hub is not None:
             from huggingface_hub import HfApi

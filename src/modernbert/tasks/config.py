@@ -80,6 +80,8 @@ class Finetune:
     """Absent: the first of its task in METRICS, such as accuracy; loss for any."""
     early_stopping_patience: int | None = None
     """Stop when so many evaluations in a row were no better."""
+    baseline: bool = False
+    """Also score TF-IDF under a linear model on the same rows: what there is to beat."""
     accelerate: bool = True
     """Run on this package's engine; false: transformers' own code, to compare with."""
     bf16: bool | None = None
@@ -114,6 +116,8 @@ class Finetune:
             raise ConfigError(
                 f"metric_for_best_model is {self.metric_for_best_model!r}, expected one of {', '.join(known)} for {self.task}"
             )
+        if self.baseline and self.task in ("qa", "multiple_choice"):
+            raise ConfigError(f"baseline counts words, which says nothing about {self.task}: leave it out")
         if self.class_weights != "none" and self.task != "seq_cls":
             raise ConfigError(f"class_weights is {self.class_weights!r}, which is for seq_cls: found {self.task}")
 

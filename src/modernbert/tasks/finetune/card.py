@@ -41,8 +41,7 @@ def card(settings: Finetune, facts: Mapping[str, Any], columns: Mapping[str, str
         "", "## Scores", "",
         f"The checkpoint with the best `{settings.best_by}` on the validation rows"
         + ("; the set has no test rows, so both columns are of the same." if not facts["has_test"] else "."),
-        "", f"| | validation | {rows} |", "|---|---|---|",
-        *(f"| {name} | {before:.4f} | {after:.4f} |" for name, (before, after) in scores.items() if before is not None),
+        "", *_table(scores, rows, facts.get("baseline") or {}),
     ]  # fmt: skip
     if fit:
         lines += [
@@ -59,6 +58,16 @@ def card(settings: Finetune, facts: Mapping[str, Any], columns: Mapping[str, str
         "", "```yaml", *_yaml(settings), "```", "",
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def _table(scores: Mapping[str, tuple], rows: str, baseline: Mapping[str, float]) -> list[str]:
+    heads = ["", "validation", rows, *([f"TF-IDF and a linear model, {rows}"] if baseline else [])]
+    lines = [f"| {' | '.join(heads)} |", "|" + "---|" * len(heads)]
+    for name, (before, after) in scores.items():
+        if before is not None:
+            cells = [name, f"{before:.4f}", f"{after:.4f}", *([f"{baseline[name]:.4f}"] if baseline else [])]
+            lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def _yaml(settings: Finetune) -> list[str]:

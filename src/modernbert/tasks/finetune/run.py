@@ -36,6 +36,7 @@ from modernbert.tasks.finetune.card import card
 from modernbert.tasks.finetune.columns import find_columns
 from modernbert.tasks.finetune.examples import Example, Examples, Labelled, Tagged, label_names, named_rows, to_examples
 from modernbert.tasks.finetune.features import Features, collate, to_features
+from modernbert.tasks.finetune.linear import linear_scores
 from modernbert.tasks.finetune.scores import score
 from modernbert.tasks.finetune.splits import read_splits
 from modernbert.tasks.finetune.stock import Trainee, save_merged, stock_model
@@ -60,6 +61,8 @@ class Outcome:
     test: Mapping[str, float]
     """Of the validation rows, where the set has no test rows (`has_test` says so)."""
     has_test: bool
+    baseline: Mapping[str, float]
+    """Of the same rows by counted words; none where it was not asked for."""
     seconds: float
     """Of training, evaluations included."""
     num_train: int
@@ -103,7 +106,7 @@ def finetune(settings: Finetune) -> Outcome:
     if trainer.was_stopped():
         (settings.out / "seconds.json").write_text(json.dumps(seconds))
         return Outcome(
-            folder=settings.out, is_finished=False, labels=examples.labels, validation={}, test={}, has_test=has_test,
+            folder=settings.out, is_finished=False, labels=examples.labels, validation={}, test={}, has_test=has_test, baseline={},
             seconds=seconds, num_train=len(examples.train), tokens=_num_tokens(splits["train"]),
         )  # fmt: skip
     outputs = {name: trainer.outputs(splits[name]) for name in ("validation", "test")}
@@ -119,6 +122,7 @@ def finetune(settings: Finetune) -> Outcome:
         validation=scores["validation"] | fit,
         test=scores["test"],
         has_test=has_test,
+        baseline=linear_scores(settings.task, examples) if settings.baseline else {},
         seconds=seconds,
         num_train=len(examples.train),
         tokens=_num_tokens(splits["train"]),

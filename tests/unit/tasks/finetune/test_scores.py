@@ -1,5 +1,6 @@
 """Measures against scikit-learn, seqeval and a transcript of SQuAD's official script, on nasty cases."""
 
+import random
 import re
 import string
 from collections import Counter
@@ -10,9 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from seqeval.metrics import f1_score
 
+from modernbert.data.records import Record
+from modernbert.tasks.config import METRICS
 from modernbert.tasks.finetune.calibration import calibration_error, loss, softmax, temperature
-from modernbert.tasks.finetune.examples import Asked, Tagged
+from modernbert.tasks.finetune.columns import find_columns
+from modernbert.tasks.finetune.examples import Asked, Examples, Tagged, label_names, to_examples
+from modernbert.tasks.finetune.linear import linear_scores
 from modernbert.tasks.finetune.scores import answer_scores, label_scores, number_scores, several_scores, tag_scores
+from support.labelled import ROWS
 
 
 def _official_normalize(text: str) -> str:
@@ -128,3 +134,14 @@ def test_of_several_labels_each_is_calibrated_by_its_sigmoid():
     logits = chance.normal(size=(3000, 4)) * 2
     targets = (chance.random((3000, 4)) < 1 / (1 + np.exp(-logits))).astype(float)
     assert temperature(logits * 3, targets) == pytest.approx(3, rel=0.1)
+
+
+@pytest.mark.parametrize("task", ["seq_cls", "multi_label", "regression", "token_cls"])
+def test_counted_words_learn_what_words_say(task):
+    chance = random.Random(0)
+    rows = [Record(ROWS[task](chance), f"row {i}") for i in range(300)]
+    columns = find_columns(task, rows[0], {})
+    labels = label_names(task, rows, columns)
+    train, test = (to_examples(task, some, columns, labels, split="train") for some in (rows[:200], rows[200:]))
+    found = linear_scores(task, Examples(labels=labels, train=train, validation=[], test=test))
+    assert found[METRICS[task][0]] > 0.75
