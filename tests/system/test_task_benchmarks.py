@@ -1,0 +1,52 @@
+"""The two fine-tuning benchmarks on a small model: they compare before they measure, and their tables hold what was found."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from support.labelled import classified, measured, write_set
+from support.small import small_checkpoint
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
+
+
+def test_training_and_prediction_are_measured_side_by_side(tmp_path, monkeypatch, capsys):
+    import finetune
+
+    monkeypatch.setattr(finetune, "_peak_elsewhere", lambda name, options: 1.0)
+    model = small_checkpoint(tmp_path / "model")
+    rows = write_set(tmp_path / "set", classified) / "train.jsonl"
+    words = [str(rows), "--model", str(model), "--rows", "24", "--longest", "48", "--rounds", "1", "--no-write"]
+    finetune.main(words)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    assert [line.split("|")[1].strip() for line in lines[2:]] == list(finetune.CONTENDERS)
+    assert lines[3].count("x (") == 2
+
+
+def test_outputs_that_differ_stop_the_benchmark():
+    import finetune
+
+    predictors = {name: (lambda: np.zeros((2, 2))) for name in finetune.CONTENDERS}
+    finetune._check(predictors)
+    predictors[finetune.PADDED] = lambda: np.full((2, 2), 0.1)
+    with pytest.raises(SystemExit, match=r"differ by 0\.1 in a logit"):
+        finetune._check(predictors)
+
+
+def test_tasks_are_run_once_by_both_and_tabled(tmp_path, capsys):
+    import tasks
+
+    small_checkpoint(tmp_path / "model")
+    write_set(tmp_path / "data" / "stsb", measured)
+    words = [str(tmp_path / "data"), "--model", str(tmp_path / "model"), "--tasks", "stsb", "--seeds", "1", "2"]
+    words += ["--settings", "max_steps=2", "--out", str(tmp_path / "out"), "--no-write"]
+    tasks.main(words)
+    first = capsys.readouterr().out
+    times = [path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.json")]
+    assert len(times) == 4
+    tasks.main(words)
+    assert capsys.readouterr().out == first
+    assert times == [path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.json")]
+    assert "| stsb | spearman | 48 |" in first
