@@ -16,6 +16,7 @@ TASKS = {
     "ModernBertModel": {},
     "ModernBertForMaskedLM": {},
     "ModernBertForSequenceClassification": {"labels": LABELS},
+    "ModernBertForMultipleChoice": {"labels": LABELS},
     "ModernBertForTokenClassification": {"labels": LABELS},
     "ModernBertForQuestionAnswering": {},
 }
@@ -64,6 +65,25 @@ def test_sequence_classification_gives_stock_logits_and_gradients(pooling, varia
     truth = stock(input_ids=ids, attention_mask=mask, labels=labels)
     truth.loss.backward()
     found = ours(Packed.from_padded(ids, mask))
+    assert_fp32(found, truth.logits)
+    F.cross_entropy(found, labels).backward()
+    for (name, parameter), twin in zip(ours.named_parameters(), stock.parameters(), strict=True):
+        assert_fp32(parameter.grad, twin.grad, name=name)
+
+
+@pytest.mark.parametrize("pooling", ["cls", "mean"])
+def test_multiple_choice_gives_stock_logits_and_gradients(pooling):
+    config = tiny_config(
+        labels=LABELS, classifier_pooling=pooling
+    )  # of which stock's head knows nothing: one number a choice
+    stock = stock_twin(config, "ModernBertForMultipleChoice")
+    ours = our_twin(stock, config)
+    ids, mask = padded(random_documents(LENGTHS[:6]))
+    labels = torch.tensor([1, 0, 1])
+    stock.zero_grad()
+    truth = stock(input_ids=ids.view(3, 2, -1), attention_mask=mask.view(3, 2, -1), labels=labels)
+    truth.loss.backward()
+    found = ours(Packed.from_padded(ids, mask)).view(3, 2)
     assert_fp32(found, truth.logits)
     F.cross_entropy(found, labels).backward()
     for (name, parameter), twin in zip(ours.named_parameters(), stock.parameters(), strict=True):

@@ -16,6 +16,7 @@ AUTO = {
     "ModernBertModel": ("AutoModel", "feature-extraction"),
     "ModernBertForMaskedLM": ("AutoModelForMaskedLM", "fill-mask"),
     "ModernBertForSequenceClassification": ("AutoModelForSequenceClassification", "text-classification"),
+    "ModernBertForMultipleChoice": ("AutoModelForMultipleChoice", "multiple-choice"),
     "ModernBertForTokenClassification": ("AutoModelForTokenClassification", "token-classification"),
     "ModernBertForQuestionAnswering": ("AutoModelForQuestionAnswering", "question-answering"),
 }

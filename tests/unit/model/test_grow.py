@@ -160,7 +160,11 @@ def test_every_kind_of_model_grows(architecture, tmp_path):
     packed = Packed.from_lists(random_documents([3, 66]))
     assert bool(torch.isfinite(large(packed)).all())
     save(large, tmp_path)
-    assert torch.equal(load(tmp_path, dtype=torch.float32)(packed), large(packed))
+    again = load(tmp_path, dtype=torch.float32)
+    assert again.state_dict().keys() == large.state_dict().keys()
+    assert all(torch.equal(tensor, large.state_dict()[name]) for name, tensor in again.state_dict().items())
+    # A single output is a dot product, whose order of sums follows where the weights lie in memory.
+    torch.testing.assert_close(again(packed), large(packed), atol=1e-4, rtol=1e-5)
 
 
 def test_a_classifier_keeps_its_labels_and_their_order():
