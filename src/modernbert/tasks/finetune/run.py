@@ -14,7 +14,7 @@ The loop is transformers' `Trainer` around stock heads; what is inside them runs
 import json
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -246,35 +246,6 @@ _PASSED = (
 )  # fmt: skip
 
 
-def _trainer_class(transformers: Any) -> Any:
-    """Trainer, with an order of the rows that is a function of seed and epoch.
-
-    Its own is not when it goes on within a later epoch: it skips the batches that were read, but of the first epoch's order
-    (transformers 5.23, accelerate 1.15: `skip_first_batches` hides the sampler from `set_epoch`).
-    """
-
-    class Ordered(transformers.Trainer):
-        def _get_train_sampler(self, *_: object) -> torch.utils.data.Sampler[int]:
-            return _Order(self)
-
-    return Ordered
-
-
-class _Order(torch.utils.data.Sampler[int]):
-    def __init__(self, trainer: Any) -> None:
-        self._trainer = trainer
-
-    def __iter__(self) -> Iterator[int]:
-        arguments = self._trainer.args
-        batches = -(-len(self) // (arguments.per_device_train_batch_size * arguments.world_size))
-        epoch = self._trainer.state.global_step // -(-batches // arguments.gradient_accumulation_steps)
-        generator = torch.Generator().manual_seed(arguments.seed + 1_000_003 * epoch)
-        yield from torch.randperm(len(self), generator=generator).tolist()
-
-    def __len__(self) -> int:
-        return len(self._trainer.train_dataset)
-
-
 class _Loop:
     """transformers' Trainer, and what we ask of it afterwards."""
 
@@ -283,7 +254,7 @@ class _Loop:
         callbacks = [self._watch]
         if patience is not None:
             callbacks.append(transformers.EarlyStoppingCallback(early_stopping_patience=patience))
-        self._trainer = _trainer_class(transformers)(callbacks=callbacks, **parts)
+        self._trainer = transformers.Trainer(callbacks=callbacks, **parts)
         self._trainer.remove_callback(transformers.PrinterCallback)
 
     def train(self, *, resume_from_checkpoint: str | None) -> None:
