@@ -40,6 +40,7 @@ import modernbert
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
 from modernbert.model.hub import folder_of
+from modernbert.tasks.finetune.linear import words_around
 
 Row = dict[str, Any]
 CONTENDERS = ("pretrained", "scratch", "tf-idf")
@@ -200,8 +201,11 @@ def _counted(task: Task, train: list[Row], test: list[Row]) -> float:
     if task.kind == "tags":
         features = DictVectorizer()
         linear = LogisticRegression(max_iter=200, C=10.0)
-        linear.fit(features.fit_transform(_around(train)), [tag for row in train for tag in row[task.target]])
-        guessed = iter(linear.predict(features.transform(_around(test))))
+        linear.fit(
+            features.fit_transform(words_around([row["tokens"] for row in train])),
+            [tag for row in train for tag in row[task.target]],
+        )
+        guessed = iter(linear.predict(features.transform(words_around([row["tokens"] for row in test]))))
         return float(
             entity_f1([row[task.target] for row in test], [[next(guessed) for _ in row[task.target]] for row in test])
         )
@@ -217,19 +221,6 @@ def _counted(task: Task, train: list[Row], test: list[Row]) -> float:
     linear = LogisticRegression(max_iter=1000, C=10.0)
     linear.fit(tfidf.fit_transform([row[field] for row in train]), [row[task.target] for row in train])
     return float(linear.score(tfidf.transform([row[field] for row in test]), [row[task.target] for row in test]))
-
-
-def _around(rows: Sequence[Row]) -> list[dict[str, Any]]:
-    """What a linear model may know of a word: itself, its shape, its ends, and its neighbours."""
-    found = []
-    for row in rows:
-        words = ["<", *row["tokens"], ">"]
-        for left, word, right in zip(words, words[1:-1], words[2:], strict=False):
-            found.append(
-                {"word": word.lower(), "is": word[:1].isupper() + 2 * word.isupper(), "end": word[-3:], "left": left.lower(),
-                 "right": right.lower(), "left is": left[:1].isupper(), "right is": right[:1].isupper()}
-            )  # fmt: skip
-    return found
 
 
 if __name__ == "__main__":

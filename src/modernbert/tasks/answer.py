@@ -2,22 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 
 from modernbert.core.errors import UserError
-from modernbert.infer.engine import Engine, Room, longest_text
 from modernbert.model.heads import QuestionAnswerer
-from modernbert.model.hub import folder_of, tokenizer_folder
-from modernbert.model.store import Dtype
 from modernbert.ops.packed import Packed
-from modernbert.tasks.fitting import load_as
 from modernbert.tasks.passages import Passage, best_answers, passages
 from modernbert.tasks.pieces import in_pieces
-from modernbert.tasks.prediction import Prediction
-from modernbert.text.tokenizer import Tokenizer
+from modernbert.tasks.predictor import Predictor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,26 +26,11 @@ class Answer:
     """Share among all answers that were considered, "the text does not say" included."""
 
 
-class Answerer:
+class Answerer(Predictor[QuestionAnswerer]):
     """A question-answering model and its tokenizer; texts longer than it takes are read in parts that overlap."""
 
-    def __init__(self, model: QuestionAnswerer, tokenizer: Tokenizer, prediction: Prediction) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self.prediction = prediction
-        longest = min(longest_text(model.config, tokenizer), prediction.max_length or 2**31)
-        self.engine = Engine(model, tokenizer, Room(longest=longest))
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path, *, dtype: Dtype = "auto", device: str = "cpu") -> Self:
-        """From a folder or a Hub id of a question-answering model.
-
-        Raises:
-            CheckpointError: it is none.
-        """
-        folder = folder_of(source, head="answers")
-        model = load_as(folder, QuestionAnswerer, dtype=dtype, device=device)
-        return cls(model, Tokenizer.load(tokenizer_folder(folder)), Prediction.load(folder))
+    ARCHITECTURE = "ModernBertForQuestionAnswering"
+    HEAD = "answers"
 
     def predict(
         self,
@@ -96,7 +74,7 @@ class Answerer:
         return [each.T for each in np.split(logits_T2, np.cumsum(packed.lengths)[:-1])]
 
     def _cut(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, list[Passage]], list[list[int]]]]:
-        longest, stride = self.engine.room.longest, self.prediction.doc_stride
+        longest, stride = self.longest, self.prediction.doc_stride
         for question, context in pairs:
             parts = passages(self.tokenizer, question, context, longest=longest, stride=stride)
             yield (context, parts), [part.ids for part in parts]

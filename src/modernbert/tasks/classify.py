@@ -5,24 +5,17 @@ Shapes:  N documents   C labels
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from modernbert.core.errors import UserError
-from modernbert.infer.engine import Engine, Room, longest_text
 from modernbert.model.heads import SequenceClassifier
-from modernbert.model.hub import folder_of, tokenizer_folder
-from modernbert.model.store import Dtype
 from modernbert.ops.packed import Packed
-from modernbert.tasks.fitting import load_as
 from modernbert.tasks.pieces import in_pieces
-from modernbert.tasks.prediction import Prediction
+from modernbert.tasks.predictor import Predictor
 from modernbert.text.clean import checked
-from modernbert.text.tokenizer import Tokenizer
 
 Text = str | tuple[str, str]
 
@@ -43,33 +36,15 @@ class Classified:
     """In how many the text was read: one, unless it is longer than the model takes."""
 
 
-class TextClassifier:
+class TextClassifier(Predictor[SequenceClassifier]):
     """A sequence classifier and its tokenizer.
 
     A text longer than the model takes is read in pieces, and their logits are averaged by length; of a pair, the longer text
     is cut instead.
     """
 
-    def __init__(self, model: SequenceClassifier, tokenizer: Tokenizer, prediction: Prediction) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self.prediction = prediction
-        self.longest = min(longest_text(model.config, tokenizer), prediction.max_length or 2**31)
-        self.engine = Engine(model, tokenizer, Room(longest=self.longest))
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path, *, dtype: Dtype = "auto", device: str = "cpu") -> Self:
-        """From a packaged model, a folder or a Hub id of a sequence classifier, ours or anybody's.
-
-        Args:
-            source: the bare name of a packaged model means its `sentiment` head.
-
-        Raises:
-            CheckpointError: it is none.
-        """
-        folder = folder_of(source, head="sentiment")
-        model = load_as(folder, SequenceClassifier, dtype=dtype, device=device)
-        return cls(model, Tokenizer.load(tokenizer_folder(folder)), Prediction.load(folder))
+    ARCHITECTURE = "ModernBertForSequenceClassification"
+    HEAD = "sentiment"
 
     def predict(self, texts: Iterable[Text], *, show_progress: bool = False) -> list[Classified]:
         """One result a text, in order."""

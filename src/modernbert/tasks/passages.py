@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modernbert.core.errors import UserError
+from modernbert.tasks.prediction import softmax
 from modernbert.text.tokenizer import Span, Tokenizer
 
 MOST_TOKENS = 30
@@ -87,8 +88,7 @@ def best_answers(
                 if span[0] < span[1]:
                     scores[span] = max(scores.get(span, -np.inf), float(start[one] + end[last]))
     order = sorted(scores, key=lambda span: (-scores[span], span))
-    weights = np.exp(np.array([scores[span] for span in order]) - scores[order[0]])
-    shares = weights / weights.sum()
+    shares = softmax(np.array([scores[span] for span in order]))
     return [
         Found(*span, scores[span] - nothing, float(share)) for span, share in zip(order[:top_k], shares, strict=False)
     ]

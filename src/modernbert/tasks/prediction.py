@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Self
 
+import numpy as np
+
 from modernbert.core.errors import CheckpointError
 from modernbert.core.files import write_atomically
 from modernbert.tasks.config import Task
@@ -50,3 +52,14 @@ class Prediction:
                 f"{path} cannot be read ({error}): fetch or write the model again, or remove the file"
             ) from None
         return made
+
+    def shares(self, logits: np.ndarray) -> np.ndarray:
+        """Probabilities over the last axis, after the temperature."""
+        return softmax(np.asarray(logits, dtype=np.float64) / self.temperature)
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Over the last axis, in float64."""
+    exact = np.asarray(logits, dtype=np.float64)
+    weights = np.exp(exact - exact.max(-1, keepdims=True))
+    return weights / weights.sum(-1, keepdims=True)

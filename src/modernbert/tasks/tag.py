@@ -5,20 +5,15 @@ Shapes:  t tokens of one document   C labels
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 
-from modernbert.infer.engine import Engine, Room, longest_text
 from modernbert.model.heads import TokenClassifier
-from modernbert.model.hub import folder_of, tokenizer_folder
-from modernbert.model.store import Dtype
 from modernbert.ops.packed import Packed
 from modernbert.tasks.entities import is_bio, runs
-from modernbert.tasks.fitting import load_as
 from modernbert.tasks.pieces import in_pieces
 from modernbert.tasks.prediction import Prediction
+from modernbert.tasks.predictor import Predictor
 from modernbert.tasks.words import Tokens, Words, joined, split, tokens_of
 from modernbert.text.clean import checked
 from modernbert.text.tokenizer import Tokenizer
@@ -52,30 +47,18 @@ class Tagged:
     """Where tags are BIO; else none."""
 
 
-class Tagger:
+class Tagger(Predictor[TokenClassifier]):
     """A token classifier and its tokenizer. A word's tag is that of its first token.
 
     A text longer than the model takes is read in pieces, cut between words.
     """
 
+    ARCHITECTURE = "ModernBertForTokenClassification"
+    HEAD = "entities"
+
     def __init__(self, model: TokenClassifier, tokenizer: Tokenizer, prediction: Prediction) -> None:
-        self.model = model
-        self.tokenizer = tokenizer
-        self.prediction = prediction
-        longest = min(longest_text(model.config, tokenizer), prediction.max_length or 2**31)
-        self.engine = Engine(model, tokenizer, Room(longest=longest))
+        super().__init__(model, tokenizer, prediction)
         self._is_bio = is_bio(model.config.labels)
-
-    @classmethod
-    def from_pretrained(cls, source: str | Path, *, dtype: Dtype = "auto", device: str = "cpu") -> Self:
-        """From a packaged model (its `entities` head), a folder or a Hub id of a token classifier.
-
-        Raises:
-            CheckpointError: it is none.
-        """
-        folder = folder_of(source, head="entities")
-        model = load_as(folder, TokenClassifier, dtype=dtype, device=device)
-        return cls(model, Tokenizer.load(tokenizer_folder(folder)), Prediction.load(folder))
 
     def predict(self, texts: Iterable[str | Sequence[str]], *, show_progress: bool = False) -> list[Tagged]:
         """One result a text, in order. A text is a string, or its words."""
@@ -100,7 +83,7 @@ class Tagger:
     ) -> Iterator[tuple[tuple[Words, list[Tokens]], list[list[int]]]]:
         rows = [split(text) if isinstance(text, str) else joined(list(checked(text))) for text in texts]
         list(checked(row.text for row in rows))
-        for words, parts in zip(rows, tokens_of(self.tokenizer, rows, longest=self.engine.room.longest), strict=True):
+        for words, parts in zip(rows, tokens_of(self.tokenizer, rows, longest=self.longest), strict=True):
             yield (words, parts), [part.ids for part in parts]
 
     def _read(self, words: Words, parts: Sequence[Tokens], logits: Sequence[np.ndarray]) -> Tagged:
@@ -108,9 +91,7 @@ class Tagger:
         outside = labels.index("O") if "O" in labels else 0
         tags, scores = [labels[outside]] * len(words.spans), [0.0] * len(words.spans)
         for part, logits_tC in zip(parts, logits, strict=True):
-            exact_tC = logits_tC.astype(np.float64) / self.prediction.temperature
-            weights_tC = np.exp(exact_tC - exact_tC.max(-1, keepdims=True))
-            shares_tC = weights_tC / weights_tC.sum(-1, keepdims=True)
+            shares_tC = self.prediction.shares(logits_tC)
             for number, head in enumerate(part.heads, start=part.first_word):
                 if head is not None:
                     best = int(shares_tC[head].argmax())

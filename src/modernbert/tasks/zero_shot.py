@@ -20,6 +20,7 @@ from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.store import Dtype, load
 from modernbert.ops.packed import Packed
 from modernbert.tasks.classify import Classified
+from modernbert.tasks.prediction import softmax
 from modernbert.text.tokenizer import Tokenizer
 
 TEMPLATE = "This text is about {}."
@@ -128,8 +129,7 @@ class ZeroShot:
 
     @staticmethod
     def _read(scores: np.ndarray, labels: Sequence[str], *, several: bool) -> Classified:
-        weights = np.exp(scores - scores.max())
-        shares = 1 / (1 + np.exp(-scores)) if several else weights / weights.sum()
+        shares = 1 / (1 + np.exp(-scores)) if several else softmax(scores)
         order = sorted(range(len(labels)), key=lambda i: -shares[i])
         best = labels[order[0]]
         return Classified(

@@ -46,10 +46,3 @@ def calibration_error(probabilities_NC: np.ndarray, targets_N: np.ndarray, *, nu
             if (bins_N == place).any()
         )
     )
-
-
-def softmax(logits_NC: np.ndarray) -> np.ndarray:
-    """Over the last axis, in float64."""
-    shifted = np.asarray(logits_NC, dtype=np.float64)
-    weights = np.exp(shifted - shifted.max(-1, keepdims=True))
-    return weights / weights.sum(-1, keepdims=True)

@@ -82,15 +82,18 @@ def _tags(examples: Examples) -> dict[str, float]:
     features = require("sklearn.feature_extraction", extra="finetune").DictVectorizer()
     linear = require("sklearn.linear_model", extra="finetune").LogisticRegression(max_iter=200, C=_C)
     train, test = (cast("list[Tagged]", rows) for rows in (examples.train, examples.test))
-    linear.fit(features.fit_transform(_around(train)), [tag for row in train for tag in row.tags])
-    guessed = iter(linear.predict(features.transform(_around(test))).tolist())
+    linear.fit(
+        features.fit_transform(words_around([row.words for row in train])), [tag for row in train for tag in row.tags]
+    )
+    guessed = iter(linear.predict(features.transform(words_around([row.words for row in test]))).tolist())
     return tag_scores([[next(guessed) for _ in row.tags] for row in test], test, examples.labels)
 
 
-def _around(rows: Sequence[Tagged]) -> list[dict[str, Any]]:
+def words_around(rows: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
+    """What a linear model may know of each word: itself, its shape, its end, and its neighbours."""
     found = []
     for row in rows:
-        words = ["<", *row.words, ">"]
+        words = ["<", *row, ">"]
         for left, word, right in zip(words, words[1:-1], words[2:], strict=False):
             found.append(
                 {"word": word.lower(), "is": word[:1].isupper() + 2 * word.isupper(), "end": word[-3:], "left": left.lower(),

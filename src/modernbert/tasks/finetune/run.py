@@ -41,7 +41,7 @@ from modernbert.tasks.finetune.scores import score
 from modernbert.tasks.finetune.splits import read_splits
 from modernbert.tasks.finetune.stock import Trainee, save_merged, stock_model
 from modernbert.tasks.finetune.watch import watch
-from modernbert.tasks.prediction import Prediction
+from modernbert.tasks.prediction import Prediction, softmax
 from modernbert.text.tokenizer import Tokenizer
 
 RESULTS = "results.json"
@@ -330,8 +330,8 @@ def _prediction(
         "nll_calibrated": calibration.loss(logits_NC / found, targets),
     }
     if targets.ndim == 1:
-        fit["ece"] = calibration.calibration_error(calibration.softmax(logits_NC), targets)
-        fit["ece_calibrated"] = calibration.calibration_error(calibration.softmax(logits_NC / found), targets)
+        fit["ece"] = calibration.calibration_error(softmax(logits_NC), targets)
+        fit["ece_calibrated"] = calibration.calibration_error(softmax(logits_NC / found), targets)
     return replace(plain, temperature=found), fit
 
 

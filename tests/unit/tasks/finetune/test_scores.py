@@ -13,11 +13,12 @@ from seqeval.metrics import f1_score
 
 from modernbert.data.records import Record
 from modernbert.tasks.config import METRICS
-from modernbert.tasks.finetune.calibration import calibration_error, loss, softmax, temperature
+from modernbert.tasks.finetune.calibration import calibration_error, loss, temperature
 from modernbert.tasks.finetune.columns import find_columns
 from modernbert.tasks.finetune.examples import Asked, Examples, Tagged, label_names, to_examples
 from modernbert.tasks.finetune.linear import linear_scores
 from modernbert.tasks.finetune.scores import answer_scores, label_scores, number_scores, several_scores, tag_scores
+from modernbert.tasks.prediction import softmax
 from support.labelled import ROWS
 
 

@@ -1,0 +1,51 @@
+"""What every predictor is: a fine-tuned model of one kind, its tokenizer, how its outputs are meant, and the engine."""
+
+from pathlib import Path
+from typing import ClassVar, Generic, Self, TypeVar, cast
+
+from modernbert.core.errors import CheckpointError
+from modernbert.infer.engine import Engine, Room, longest_text
+from modernbert.model.heads import ARCHITECTURES, Classifier
+from modernbert.model.hf_config import from_file
+from modernbert.model.hub import folder_of, tokenizer_folder
+from modernbert.model.store import Dtype, load
+from modernbert.tasks.prediction import Prediction
+from modernbert.text.tokenizer import Tokenizer
+
+Model = TypeVar("Model", bound=Classifier)
+
+
+class Predictor(Generic[Model]):
+    """A model that was fine-tuned for one task, ready for any number of texts."""
+
+    ARCHITECTURE: ClassVar[str]
+    """What config.json must name; a head drawn anew would answer, and mean nothing."""
+    HEAD: ClassVar[str | None] = None
+    """The head that the bare name of a packaged model stands for."""
+
+    def __init__(self, model: Model, tokenizer: Tokenizer, prediction: Prediction) -> None:
+        self.model = model
+        self.tokenizer = tokenizer
+        self.prediction = prediction
+        self.longest = min(longest_text(model.config, tokenizer), prediction.max_length or 2**31)
+        self.engine = Engine(model, tokenizer, Room(longest=self.longest))
+
+    @classmethod
+    def from_pretrained(cls, source: str | Path, *, dtype: Dtype = "auto", device: str = "cpu") -> Self:
+        """From a packaged model, a folder or a Hub id, ours or anybody's.
+
+        Args:
+            source: the bare name of a packaged model means its head for this task, where it has one.
+
+        Raises:
+            CheckpointError: it holds a model of another kind.
+        """
+        folder = folder_of(source, head=cls.HEAD)
+        _, architecture = from_file(folder / "config.json")
+        if architecture != cls.ARCHITECTURE:
+            raise CheckpointError(
+                f"{folder}: found {architecture or 'no architecture'}, expected {cls.ARCHITECTURE}: name a model that was "
+                "fine-tuned for this, or make one with modernbert finetune"
+            )
+        model = cast("Model", load(folder, ARCHITECTURES[architecture], dtype=dtype, device=device))
+        return cls(model, Tokenizer.load(tokenizer_folder(folder)), Prediction.load(folder))
