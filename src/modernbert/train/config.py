@@ -28,9 +28,14 @@ class StableAdamW:
     eps: float = 1e-6
     weight_decay: float = 1e-5
     """Share of a weight that goes at each step at peak learning rate; norms and biases are spared."""
+    embeddings: float = 1.0
+    """Learning rate of the token embeddings, in learning rates. With tied weights every step pushes at every row, and Adam
+    makes its smallest push a whole one: below 1 keeps what counted embeddings know of rare tokens."""
 
     def __post_init__(self) -> None:
         _check_adam(self.lr, self.betas, self.eps, self.weight_decay)
+        if self.embeddings <= 0:
+            raise ConfigError(f"embeddings is {self.embeddings}, expected their rate in learning rates, above 0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

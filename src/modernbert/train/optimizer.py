@@ -31,7 +31,8 @@ def make_optimizer(model: nn.Module, settings: Optim) -> Optimizer:
     named = [(name, parameter) for name, parameter in model.named_parameters() if parameter.requires_grad]
     match settings:
         case StableAdamW():
-            optimizer = StableAdamWOptimizer(_by_decay(named), lr=settings.lr, betas=settings.betas, eps=settings.eps)
+            groups = _embeddings_apart(_by_decay(named), named, settings.embeddings)
+            optimizer = StableAdamWOptimizer(groups, lr=settings.lr, betas=settings.betas, eps=settings.eps)
         case AdamW():
             optimizer = torch.optim.AdamW(
                 _by_decay(named), lr=settings.lr, betas=settings.betas, eps=settings.eps, weight_decay=0.0, foreach=True
@@ -50,9 +51,10 @@ def set_rates(optimizer: Optimizer, lr: float, *, peak: float, weight_decay: flo
     `peak` is this stage's: a decay that is told the peak of an earlier stage would shrink with the quotient of both.
     """
     for group in optimizer.param_groups:
-        group["lr"] = lr
-        # Every optimizer here multiplies by 1 - lr * group["weight_decay"], as torch's do.
-        group["weight_decay"] = weight_decay / peak if group["decays"] else 0.0
+        share = group.get("share", 1.0)
+        group["lr"] = share * lr
+        # Every optimizer here multiplies by 1 - group["lr"] * group["weight_decay"], as torch's do.
+        group["weight_decay"] = weight_decay / peak / share if group["decays"] else 0.0
 
 
 def global_grad_norm(parameters: Iterable[Tensor]) -> Tensor:
@@ -72,6 +74,18 @@ def _by_decay(named: list[tuple[str, nn.Parameter]]) -> list[dict[str, Any]]:
         {"params": [parameter for _, parameter in named if parameter.ndim <= 1], "decays": False},
     ]
     return [group for group in groups if group["params"]]
+
+
+def _embeddings_apart(
+    groups: list[dict[str, Any]], named: list[tuple[str, nn.Parameter]], share: float
+) -> list[dict[str, Any]]:
+    """Token embeddings in a group with that share of the rate; a share of 1 leaves the groups as they are."""
+    if share == 1.0:
+        return groups
+    tables = [parameter for name, parameter in named if name.endswith("tok_embeddings.weight")]
+    held = {id(table) for table in tables}
+    rest = [{**group, "params": [each for each in group["params"] if id(each) not in held]} for group in groups]
+    return [group for group in rest if group["params"]] + [{"params": tables, "decays": True, "share": share}]
 
 
 def _muon_groups(named: list[tuple[str, nn.Parameter]], settings: Muon) -> list[dict[str, Any]]:

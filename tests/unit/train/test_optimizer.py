@@ -12,6 +12,7 @@ import torch.distributed.checkpoint as dcp
 from torch import nn
 from torch.distributed.checkpoint.state_dict import get_optimizer_state_dict, set_optimizer_state_dict
 
+from modernbert.core.errors import ConfigError
 from modernbert.model.heads import MaskedLM
 from modernbert.model.store import fresh
 from modernbert.train.config import AdamW, Muon, StableAdamW
@@ -51,6 +52,27 @@ def test_muon_takes_the_matrices_of_the_layers_by_how_many_they_hold():
         2: {f"{layer}.mlp.Wi.weight" for layer in layers},
         3: {f"{layer}.attn.Wqkv.weight" for layer in layers},
     }
+
+
+def test_embeddings_may_have_a_rate_of_their_own_and_decay_as_the_others_do():
+    model = fresh(tiny_config(), MaskedLM)
+    before = {name: parameter.detach().double().clone() for name, parameter in model.named_parameters()}
+    optimizer = make_optimizer(model, StableAdamW(lr=1e-2, embeddings=0.25))
+    rates = {name: group["lr"] for group in optimizer.param_groups for name in _names(model, group)}
+    assert rates.pop("model.embeddings.tok_embeddings.weight") == 0.25e-2
+    assert set(rates.values()) == {1e-2}
+    assert set(rates) == {name for name in before if "tok_embeddings" not in name}
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    set_rates(optimizer, 1e-2, peak=1e-2, weight_decay=0.5)
+    optimizer.step()
+    for name, parameter in model.named_parameters():
+        assert error(parameter, (0.5 if parameter.ndim > 1 else 1.0) * before[name]) < 1e-7
+
+
+def test_embeddings_at_no_rate_are_refused():
+    with pytest.raises(ConfigError, match=r"embeddings is 0\.0, expected their rate in learning rates, above 0"):
+        StableAdamW(embeddings=0.0)
 
 
 @KINDS
