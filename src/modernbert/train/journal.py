@@ -15,7 +15,6 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from functools import cache
 from importlib.metadata import distributions
 from math import isfinite
@@ -25,7 +24,8 @@ from typing import Any, Self
 
 import torch
 
-from modernbert.core.config import read, to_plain, write
+from modernbert.core.claims import refuse_another
+from modernbert.core.config import read, write
 from modernbert.core.errors import ConfigError, UserError, require
 from modernbert.core.files import write_atomically
 from modernbert.train.config import Recipe
@@ -47,7 +47,7 @@ def claim(recipe: Recipe, fingerprints: Mapping[str, str]) -> None:
     folder = recipe.run
     before, data = folder / "resolved.json", folder / "data.json"
     if _has_begun(folder) and before.exists():
-        _refuse_another(read(Recipe, before), recipe)
+        refuse_another(read(Recipe, before), recipe, recipe=before, flag="--run", free=FREE, ordered=("stages",))
     if _has_begun(folder) and data.exists():
         _refuse_other_data(folder, json.loads(data.read_text(encoding="utf-8")), fingerprints)
     try:
@@ -166,17 +166,6 @@ def _has_begun(folder: Path) -> bool:
     return (folder / "checkpoints").exists() or (metrics.exists() and metrics.stat().st_size > 0)
 
 
-def _refuse_another(before: Recipe, now: Recipe) -> None:
-    old, new = to_plain(before), to_plain(now)
-    changed = [place for f in fields(Recipe) for place in _differences(old[f.name], new[f.name], f.name)]
-    if changed:
-        raise ConfigError(
-            f"{now.run} holds a run of another recipe, which differs in {', '.join(changed[:4])}"
-            f"{' and more' if len(changed) > 4 else ''}: go on with {now.run / 'resolved.json'}, or choose another folder "
-            "with --run"
-        )
-
-
 def _refuse_other_data(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
     changed = [path for path, fingerprint in now.items() if before.get(path, fingerprint) != fingerprint]
     if changed:
@@ -184,17 +173,6 @@ def _refuse_other_data(folder: Path, before: Mapping[str, str], now: Mapping[str
             f"{folder} has read other tokens under {changed[0]} than are there now, so it could not go on exactly: put the "
             "old ones back, or choose another folder with --run"
         )
-
-
-def _differences(old: object, new: object, at: str) -> list[str]:
-    if at in FREE:
-        return []
-    if not isinstance(old, dict) or not isinstance(new, dict):
-        return [] if old == new else [f"{at} ({old} there, {new} here)"]
-    if list(old) != list(new) and at == "stages":
-        return [f"{at} ({', '.join(old)} there, {', '.join(new)} here)"]
-    keys = list(dict.fromkeys([*old, *new]))
-    return [place for key in keys for place in _differences(old.get(key), new.get(key), f"{at}.{key}")]
 
 
 def _take_back(path: Path, *, after: int) -> None:

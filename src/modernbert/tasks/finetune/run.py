@@ -14,33 +14,31 @@ The loop is transformers' `Trainer` around stock heads; what is inside them runs
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import torch
 
-from modernbert.core.config import read, to_plain, write
-from modernbert.core.errors import ConfigError, UserError, require
+from modernbert.core.claims import refuse_another
+from modernbert.core.config import read, write
+from modernbert.core.errors import UserError, require
 from modernbert.core.files import atomic_folder, content_hash, write_atomically
 from modernbert.core.log import say
-from modernbert.model.hf import accelerate
 from modernbert.model.hub import folder_of, tokenizer_folder
-from modernbert.model.precision import best_precision
 from modernbert.tasks.config import Finetune
 from modernbert.tasks.finetune import calibration
 from modernbert.tasks.finetune.card import card
 from modernbert.tasks.finetune.columns import find_columns
 from modernbert.tasks.finetune.examples import Example, Examples, Labelled, Tagged, label_names, named_rows, to_examples
-from modernbert.tasks.finetune.features import Features, collate, to_features
+from modernbert.tasks.finetune.features import Features, to_features
 from modernbert.tasks.finetune.linear import linear_scores
+from modernbert.tasks.finetune.loop import make_loop
 from modernbert.tasks.finetune.scores import score
 from modernbert.tasks.finetune.splits import read_splits
 from modernbert.tasks.finetune.stock import Trainee, save_merged, stock_model
-from modernbert.tasks.finetune.watch import watch
 from modernbert.tasks.prediction import Prediction, softmax
 from modernbert.text.tokenizer import Tokenizer
 
@@ -96,7 +94,7 @@ def finetune(settings: Finetune) -> Outcome:
         name: _features(settings, name, getattr(examples, name), tokenizer, len(examples.labels), longest)
         for name in ("train", "validation", "test")
     }
-    trainer = _trainer(settings, trainee, examples, splits, tokenizer)
+    trainer = make_loop(settings, trainee, examples, splits, tokenizer)
     began = time.perf_counter()
     checkpoint = _last_checkpoint(settings.out)
     if checkpoint is not None:
@@ -135,13 +133,7 @@ def _claim(settings: Finetune) -> None:
     """Make the folder, or check that the run in it is this one."""
     recipe = settings.out / "recipe.yaml"
     if recipe.exists():
-        before, now = to_plain(read(Finetune, recipe)), to_plain(settings)
-        changed = [f.name for f in fields(Finetune) if before[f.name] != now[f.name] and f.name not in _FREE]
-        if changed:
-            raise ConfigError(
-                f"{settings.out} holds a run of another recipe, which differs in {', '.join(changed[:4])}"
-                f"{' and more' if len(changed) > 4 else ''}: go on with {recipe}, or choose another folder with --out"
-            )
+        refuse_another(read(Finetune, recipe), settings, recipe=recipe, flag="--out", free=_FREE)
     try:
         write(settings, recipe)
     except OSError as error:
@@ -174,130 +166,6 @@ def _features(
     cut = f"; {found.num_cut:,} lost their ends" if found.num_cut else ""
     say(f"{name}: {len(examples):,} rows, {_num_tokens(found):,} tokens, longest {_longest(found):,}{cut}")
     return found
-
-
-def _trainer(
-    settings: Finetune, trainee: Trainee, examples: Examples, splits: Mapping[str, Features], tokenizer: Tokenizer
-) -> Any:
-    import transformers
-
-    if settings.accelerate:
-        accelerate(trainee.model)
-    on_cpu = not torch.cuda.is_available()
-    best = settings.best_by
-    if best in ("f1", "precision", "recall") and settings.task == "seq_cls" and len(examples.labels) != 2:
-        raise UserError(
-            f"metric_for_best_model {best!r} is for two labels, found {len(examples.labels)}: take f1_macro or accuracy"
-        )
-    is_bf16 = (
-        best_precision("cpu" if on_cpu else "cuda").dtype == torch.bfloat16 if settings.bf16 is None else settings.bf16
-    )
-    arguments = transformers.TrainingArguments(
-        output_dir=str(settings.out),
-        learning_rate=settings.rate,
-        warmup_steps=settings.warmup_ratio,
-        bf16=is_bf16,
-        use_cpu=on_cpu,
-        dataloader_pin_memory=not on_cpu,
-        save_strategy=settings.eval_strategy,
-        save_steps=settings.eval_steps or 500,
-        save_total_limit=2,
-        load_best_model_at_end=True,
-        metric_for_best_model=best,
-        greater_is_better=best not in ("loss", "mae", "rmse"),
-        eval_do_concat_batches=False,
-        logging_steps=_logging_steps(settings, len(splits["train"])),
-        logging_first_step=True,
-        logging_nan_inf_filter=False,
-        remove_unused_columns=False,
-        label_names=["start_positions", "end_positions"] if settings.task == "qa" else ["labels"],
-        disable_tqdm=True,
-        **{name: getattr(settings, name) for name in _PASSED},
-        report_to=list(settings.report_to) or "none",
-        eval_steps=settings.eval_steps,
-    )
-    return _Loop(
-        transformers,
-        model=trainee.model,
-        args=arguments,
-        data_collator=partial(collate, task=settings.task, pad_id=tokenizer.pad_id),
-        train_dataset=splits["train"],
-        eval_dataset=splits["validation"],
-        compute_loss_func=_weighted_loss(settings, examples),
-        compute_metrics=lambda found: score(
-            settings.task, _rows(found.predictions), splits["validation"], examples.validation, examples.labels
-        ),
-        patience=settings.early_stopping_patience,
-        out=settings.out,
-    )
-
-
-def _logging_steps(settings: Finetune, num_rows: int) -> int:
-    """Ten, but at least ten times a run, so that a short one has a curve, too."""
-    batch = settings.per_device_train_batch_size * settings.gradient_accumulation_steps
-    steps = settings.max_steps if settings.max_steps > 0 else num_rows * settings.num_train_epochs / batch
-    return max(1, min(10, int(steps / 10)))
-
-
-_PASSED = (
-    "num_train_epochs", "max_steps", "per_device_train_batch_size", "per_device_eval_batch_size",
-    "gradient_accumulation_steps", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay", "max_grad_norm",
-    "lr_scheduler_type", "label_smoothing_factor", "eval_strategy", "seed",
-)  # fmt: skip
-
-
-class _Loop:
-    """transformers' Trainer, and what we ask of it afterwards."""
-
-    def __init__(self, transformers: Any, *, patience: int | None, out: Path, **parts: Any) -> None:
-        self._watch = watch(transformers, out)
-        callbacks = [self._watch]
-        if patience is not None:
-            callbacks.append(transformers.EarlyStoppingCallback(early_stopping_patience=patience))
-        self._trainer = transformers.Trainer(callbacks=callbacks, **parts)
-        self._trainer.remove_callback(transformers.PrinterCallback)
-
-    def train(self, *, resume_from_checkpoint: str | None) -> None:
-        with self._watch:
-            self._trainer.train(resume_from_checkpoint=resume_from_checkpoint)
-
-    def was_stopped(self) -> bool:
-        return self._watch.was_stopped
-
-    def outputs(self, features: Features) -> list[np.ndarray]:
-        """Logits of the best checkpoint, one array a row."""
-        self._trainer.compute_metrics = None
-        found = _rows(self._trainer.predict(cast("Any", features)).predictions)
-        if not all(np.isfinite(row).all() for row in found):
-            raise UserError(
-                "the best checkpoint's outputs are no numbers any more: lower --learning-rate and train again"
-            )
-        return found
-
-
-def _rows(batches: Sequence[Any]) -> list[np.ndarray]:
-    """One array a row: of question answering both logits as [2, T]."""
-    found: list[np.ndarray] = []
-    for batch in batches:
-        found += [np.stack(pair) for pair in zip(*batch, strict=True)] if isinstance(batch, tuple) else list(batch)
-    return found
-
-
-def _weighted_loss(settings: Finetune, examples: Examples) -> Callable | None:
-    if settings.class_weights == "none":
-        return None
-    counts = np.bincount(
-        [cast("int", cast("Labelled", each).target) for each in examples.train], minlength=len(examples.labels)
-    )
-    weights = torch.tensor(counts.sum() / (len(counts) * counts), dtype=torch.float32)
-
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: int | torch.Tensor | None = None) -> torch.Tensor:
-        logits = outputs["logits"]
-        each = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
-        weighed = each * weights.to(each.device)[labels]
-        return weighed.sum() / (len(labels) if num_items_in_batch is None else num_items_in_batch)
-
-    return loss
 
 
 def _prediction(
