@@ -20,6 +20,7 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from modernbert.core.config import to_plain
 from modernbert.core.errors import CheckpointError
 from modernbert.core.files import atomic_folder
+from modernbert.core.heap import keep_large_blocks
 from modernbert.core.log import say
 from modernbert.core.quantities import Tokens
 from modernbert.core.seeds import Seeds
@@ -71,6 +72,8 @@ def pretrain(recipe: Recipe) -> Result:
         if world.is_first:
             claim(recipe, corpora.fingerprints)
         world.wait()
+        if world.device.type == "cpu":
+            keep_large_blocks()
         run = _Run(recipe, corpora, world, asked, stack)
         return run.go()
 

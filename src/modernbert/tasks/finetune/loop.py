@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from modernbert.core.errors import UserError
+from modernbert.core.heap import keep_large_blocks
 from modernbert.model.hf import accelerate
 from modernbert.model.precision import best_precision
 from modernbert.tasks.config import Finetune
@@ -100,6 +101,8 @@ class Loop:
 
     def train(self, *, resume_from_checkpoint: str | None) -> None:
         """To the end, or until somebody asks it to stop."""
+        if self._trainer.args.device.type == "cpu":
+            keep_large_blocks()
         with self._watch:
             self._trainer.train(resume_from_checkpoint=resume_from_checkpoint)
 
