@@ -27,8 +27,8 @@ from modernbert.retrieval.index.store import Point
 
 _CONFIG = "edge_config.json"
 _PAGE = 1000
-_REWRITTEN = ("flags", "mutable_id_tracker")
-"""Files that Edge swaps for others while it writes; the rest only grow."""
+_REWRITTEN = ("flags", "mutable_id_tracker", "tracker_journal")
+"""Files that Edge swaps for others, or drops, while it works; the rest only grow."""
 
 
 class EdgeStore(QdrantStore):

@@ -19,7 +19,7 @@ from modernbert.retrieval.index.filter_text import Where, read_filter
 from modernbert.retrieval.index.ledger import Ledger
 from modernbert.retrieval.index.lock import Lock
 from modernbert.retrieval.index.manifest import Manifest, Settings, check_same, read_manifest
-from modernbert.retrieval.index.opening import Opened, StoreChoice, open_store, save_note
+from modernbert.retrieval.index.opening import Opened, StoreChoice, first_line, open_store, save_note
 from modernbert.retrieval.index.parts import DamagedPartError
 from modernbert.retrieval.index.record import Added, Entry, Hit, Query, Record
 from modernbert.retrieval.index.search import Mode, search, unit
@@ -199,10 +199,24 @@ class Index:
             UserError: the query lacks what the mode compares.
         """
         self._check_open()
-        return search(
-            self._opened.store, self._opened.lexicon, self.settings, query,
-            top_k=top_k, where=read_filter(where), mode=mode, rescore=rescore, exact=exact,
-        )  # fmt: skip
+        condition = read_filter(where)
+
+        def ask() -> list[Hit]:
+            return search(
+                self._opened.store, self._opened.lexicon, self.settings, query,
+                top_k=top_k, where=condition, mode=mode, rescore=rescore, exact=exact,
+            )  # fmt: skip
+
+        try:
+            return ask()
+        except (UserError, KeyboardInterrupt, SystemExit, MemoryError):
+            raise
+        except BaseException as error:  # Edge's panics are BaseExceptions
+            if self._opened.folder is None:
+                raise
+            with self._writing:
+                self._renew(f"it failed: {first_line(error)}")
+            return ask()
 
     def flush(self) -> None:
         """Bring the store to disk, build what makes it fast, and merge small parts. Safety does not need it."""
@@ -219,9 +233,7 @@ class Index:
             self._check_writable()
             self._ledger.compact(wholly=True)
             self._ledger.measure()
-            self._opened.store.close()
-            self._opened = open_store(self.folder, self._ledger.manifest, self._choice, because="")
-            self._catch_up()
+            self._renew("")
             self.flush()
 
     def close(self) -> None:
@@ -273,7 +285,7 @@ class Index:
             if isinstance(error, KeyboardInterrupt | SystemExit | GeneratorExit):
                 raise
             raise UserError(
-                f"{self.folder}: this batch is safe, but the store could not take it ({str(error).strip()}): make room, and "
+                f"{self.folder}: this batch is safe, but the store could not take it ({first_line(error)}): make room, and "
                 "open the index again, which tells the store what it lacks"
             ) from error
         if ledger.manifest.commit - ledger.manifest.base >= _MANY:
@@ -295,10 +307,12 @@ class Index:
                 raise UserError(
                     f"{self.folder}: the store took {found:,} of {manifest.count:,} records: this is a bug; use store='exact'"
                 )
-            opened.store.close()
-            reason = f"it has {found:,} records of {manifest.count:,}"
-            self._opened = open_store(self.folder, manifest, self._choice, because=reason)
-            self._catch_up()
+            self._renew(f"it has {found:,} records of {manifest.count:,}")
+
+    def _renew(self, because: str) -> None:
+        self._opened.store.close()
+        self._opened = open_store(self.folder, self._ledger.manifest, self._choice, because=because)
+        self._catch_up()
 
     def _tell(self, entries: Sequence[Entry], removed: Sequence[str], retired: Sequence[str]) -> None:
         counted = [counts(entry.text) for entry in entries]

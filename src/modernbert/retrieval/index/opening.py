@@ -1,7 +1,8 @@
 """Stores on disk, and whether to believe them: a note beside each says up to which commit it is surely complete.
 
 The note is written after a flush only. Whoever is killed later leaves an old note, and the next owner tells the store again what
-came after it; to tell twice does no harm. A store without a note, or one that does not fit its note, is built anew.
+came after it; to tell twice does no harm. A store without a note, or one that does not fit its note, is built anew. What
+is missing, cut off or does not open is noticed; bytes that changed in place are not, and `Index.rebuild` is the cure.
 """
 
 import json
@@ -109,6 +110,11 @@ def save_note(opened: Opened, manifest: Manifest, files: dict[str, int] | None) 
     _write(path, asdict(note))
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, without its backtrace."""
+    return str(error).strip().split("\n")[0] or type(error).__name__
+
+
 def _write(path: Path, note: dict[str, object]) -> None:
     with write_atomically(path, "w") as file:
         json.dump(note, file)
@@ -142,7 +148,7 @@ def _trust(folder: Path, place: str, note: Note, make: Callable[[], Store]) -> t
     except (UserError, KeyboardInterrupt, SystemExit, MemoryError):
         raise
     except BaseException as error:  # noqa: BLE001 - Edge's panics are BaseExceptions; numpy's and zipfile's differ, too
-        return None, f"it cannot be read: {str(error).strip().splitlines()[0] if str(error) else type(error).__name__}"
+        return None, f"it cannot be read: {first_line(error)}"
 
 
 def _fresh(folder: Path, place: str, make: Callable[[], Store]) -> Opened:
