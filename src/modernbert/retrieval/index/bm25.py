@@ -23,7 +23,7 @@ K1, B = 1.2, 0.75
 
 _WORD = re.compile(r"\w+")
 _IDEOGRAPHS = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+")
-_PIECE = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+|[^\W\d_A-Za-z]+")
+_RUN = re.compile(r"\d+|[^\W\d_]+")
 
 
 def words(text: str) -> list[str]:
@@ -38,7 +38,7 @@ def words(text: str) -> list[str]:
     for word in _WORD.findall(text):
         if word.isascii() or not _IDEOGRAPHS.search(word):
             found.append(word.casefold())
-            pieces = _PIECE.findall(word)
+            pieces = [piece for run in _RUN.findall(word) for piece in _humps(run)]
             if len(pieces) > 1:
                 found += [piece.casefold() for piece in pieces]
         else:
@@ -113,6 +113,18 @@ class Lexicon:
             lexicon._words, lexicon._frequencies = saved["words"], saved["frequencies"]
             lexicon.documents = int(saved["documents"])
         return lexicon
+
+
+def _humps(run: str) -> list[str]:
+    """Camel case apart, in any alphabet that has cases: HTTPServer is HTTP and Server."""
+    if run[1:].islower() or run.isupper() or not run.isalpha():
+        return [run]
+    starts = [
+        i
+        for i in range(1, len(run))
+        if run[i].isupper() and (not run[i - 1].isupper() or (i + 1 < len(run) and run[i + 1].islower()))
+    ]
+    return [run[start:end] for start, end in zip([0, *starts], [*starts, len(run)], strict=True)]
 
 
 def _pairs(word: str) -> list[str]:

@@ -68,6 +68,7 @@ class ServerStore(QdrantStore):
                 location=None if is_folder else server.url,
                 api_key=server.api_key,
                 timeout=server.timeout,
+                check_compatibility=False,  # it asks in a thread, and warns where nobody answers, which is said below
             )
             is_new = not self._client.collection_exists(server.collection)
         except Exception as error:
