@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from modernbert.retrieval.index.bm25 import document_weights
@@ -31,8 +31,9 @@ _STEPS = st.one_of(
 
 
 @pytest.mark.parametrize("tried", [name for name in STORES if name != "exact"])
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(steps=st.lists(_STEPS, max_size=8), asked=st.integers(0, 5))
+@example(steps=[("add", [0, 1, 2, 3], 0), ("flush",), ("add", [1, 2, 5], 1), ("delete", [3]), ("kill",)], asked=0)
 def test_any_life_gives_the_same_answers_as_the_exact_store(tried, steps, asked):
     with TemporaryDirectory() as folder:
         homes = {name: Path(folder) / name for name in ("exact", tried)}
@@ -122,7 +123,7 @@ def stores(tmp_path_factory):
         one.close()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(
     rows=st.lists(st.dictionaries(_FIELDS, _VALUES, max_size=2), min_size=1, max_size=5),
     where=_FILTERS,

@@ -103,7 +103,7 @@ def _opened(folder: Path, part: Part) -> "Iterator[ParquetFile]":
             raise OSError(f"found {found:,} bytes, expected {part.size:,}")
         with pq.ParquetFile(path, page_checksum_verification=True) as file:
             yield file
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError) as error:  # damaged footers name no columns
         reason = "it is missing" if isinstance(error, FileNotFoundError) else str(error).strip().split("\n")[0]
         raise DamagedPartError(
             f"{path}: this part of the index is damaged ({reason}): copy it back from a backup, or index the texts again "
