@@ -22,7 +22,9 @@ def test_a_store_whose_owner_was_killed_is_told_only_what_it_lacks(tmp_path, nam
         index.add([record(20), record(4, seed=2)])
         shutil.copytree(home, killed)
         expected = answers(index, query())
-    with Index.open(killed / "i", store=store(name, killed)) as index:
+    shutil.rmtree(home)
+    killed.rename(home)  # a server's note names its place
+    with Index.open(home / "i", store=store(name, home)) as index:
         found = answers(index, query())
         assert_same(found, expected)
         assert any(hit.lexical for hits in found for hit in hits)
