@@ -1,0 +1,334 @@
+"""The index on synthetic vectors: build time, memory, disk, latency and recall, against FAISS and LanceDB where installed.
+
+    python benchmarks/index.py                                  # a million vectors of 256; writes docs/benchmarks-index.md
+    python benchmarks/index.py --vectors 20000 --no-write
+    pip install faiss-cpu==1.15.1 lancedb==0.40.0               # the rivals
+
+Each contender builds and answers in a process of its own, one after another, from the same vectors: clustered, of length 1. Recall is of the
+first ten against a scan of everything in NumPy. Queries are asked one at a time. FAISS and LanceDB keep vectors and row
+numbers; ours keeps texts, metadata, words and a second copy of everything in Parquet, and answers with texts.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modernbert.bench import memory
+from modernbert.bench.machine import examine
+from modernbert.core.files import write_atomically
+from modernbert.retrieval.index.index import Index
+from modernbert.retrieval.index.manifest import Settings
+from modernbert.retrieval.index.record import Query, Record
+from modernbert.retrieval.index.store import Store
+
+# Shapes:  N vectors   Q queries   D width   T tokens of a text   P width of a token's vector
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE, RESULTS = ROOT / "docs" / "benchmarks-index.md", ROOT / "benchmarks" / "index" / "results.json"
+TOP, CANDIDATES, QUERY_TOKENS, TEXT_TOKENS, TOKEN_WIDTH = 10, 100, 32, 128, 128
+CONTENDERS = ("edge", "exact", "faiss", "lancedb")
+PACKAGES = ("modernbert", "qdrant-edge-py", "qdrant-client", "faiss-cpu", "lancedb", "pyarrow", "numpy")
+WORDS = tuple(f"word{number}" for number in range(5000))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One contender's figures."""
+
+    contender: str
+    settings: str
+    build_s: float
+    """Until everything is on disk and searchable at full speed."""
+    memory_mb: float
+    """Added to the process at its peak, while building and asking; the input vectors are there before."""
+    disk_mb: float
+    p50_ms: float
+    p95_ms: float
+    recall: float
+    filtered_p50_ms: float | None = None
+    """With a condition that one in ten fits."""
+    lexical_p50_ms: float | None = None
+    hybrid_p50_ms: float | None = None
+    update_s: float | None = None
+    """Replacing 20 records, as when a file changed."""
+    open_s: float | None = None
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Measure each in a process of its own, then the second look at candidates, then write."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--vectors", type=int, default=1_000_000)
+    parser.add_argument("--width", type=int, default=256)
+    parser.add_argument("--queries", type=int, default=500)
+    parser.add_argument("--texts", type=int, default=2000, help="with token vectors, for MaxSim")
+    parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--one", choices=CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--here", action="store_true", help="all in this process: quick to try, memory means nothing")
+    parser.add_argument("--no-write", action="store_true", help="leave the page and the results as they are")
+    options = parser.parse_args(words)
+    if options.one:
+        print(json.dumps(asdict(_measure(options.one, options))))
+        return
+    load_before = os.getloadavg()[0]
+    installed = [name for name in options.contenders if name in ("edge", "exact") or find_spec(name)]
+    for name in sorted({*options.contenders} - {*installed}):
+        print(f"{name} is not installed: left out", file=sys.stderr)
+    rows = [_measure(name, options) if options.here else _elsewhere(name, options) for name in installed]
+    late = {name: _late(name, options) for name in ("edge", "exact")}
+    record = {
+        "date": date.today().isoformat(),
+        "machine": examine().as_dict(),
+        "versions": {name: number for name in PACKAGES if (number := _version(name))},
+        "load_before": load_before,
+        "vectors": options.vectors, "width": options.width, "queries": options.queries,
+        "rows": [asdict(row) for row in rows],
+        "maxsim_ms": late,
+        "texts": options.texts,
+    }  # fmt: skip
+    print("\n".join(_table(rows, late)))
+    if not options.no_write:
+        with write_atomically(RESULTS, "w") as file:
+            json.dump(record, file, indent=2)
+        PAGE.write_text(_page(record, rows, late), encoding="utf-8")
+        print(f"wrote {PAGE} and {RESULTS}", file=sys.stderr)
+
+
+def vectors_of(number: int, width: int, seed: int = 0) -> np.ndarray:
+    """Of length 1, around one centre for every hundred; queries are of the same centres."""
+    centres = np.random.default_rng(1).normal(size=(max(1, 10 * int(number**0.5)), width)).astype(np.float32)
+    draw = np.random.default_rng([2, seed])
+    found = np.empty((number, width), dtype=np.float32)
+    for start in range(0, number, 100_000):
+        end = min(number, start + 100_000)
+        noise_ND = draw.normal(size=(end - start, width)).astype(np.float32)
+        found[start:end] = centres[draw.integers(len(centres), size=end - start)] + 0.7 * noise_ND
+        found[start:end] /= np.linalg.norm(found[start:end], axis=1, keepdims=True)
+    return found
+
+
+def nearest(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
+    """Rows of the first ten, by looking at all."""
+    best_scores = np.full((len(queries), TOP), -np.inf, dtype=np.float32)
+    best = np.zeros((len(queries), TOP), dtype=np.int64)
+    for start in range(0, len(vectors), 100_000):
+        scores_QN = np.concatenate([best_scores, queries @ vectors[start : start + 100_000].T], axis=1)
+        rows_QN = np.concatenate(
+            [best, np.broadcast_to(np.arange(start, start + scores_QN.shape[1] - TOP), (len(queries), scores_QN.shape[1] - TOP))],
+            axis=1,
+        )  # fmt: skip
+        order = np.argsort(-scores_QN, axis=1, kind="stable")[:, :TOP]
+        best_scores, best = np.take_along_axis(scores_QN, order, 1), np.take_along_axis(rows_QN, order, 1)
+    return best
+
+
+def _elsewhere(name: str, options: argparse.Namespace) -> Row:
+    command = [sys.executable, __file__, "--one", name, "--vectors", str(options.vectors)]
+    command += ["--width", str(options.width), "--queries", str(options.queries)]
+    done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    row = Row(**json.loads(done.stdout.splitlines()[-1]))
+    print(f"{name}: built in {row.build_s:,.1f} s, p50 {row.p50_ms:.2f} ms, recall {row.recall:.3f}", file=sys.stderr)
+    return row
+
+
+def _measure(name: str, options: argparse.Namespace) -> Row:
+    vectors_ND = vectors_of(options.vectors, options.width)
+    queries_QD = vectors_of(options.vectors, options.width, seed=1)[: options.queries].copy()
+    truth = nearest(vectors_ND, queries_QD)
+    home = Path(tempfile.mkdtemp(prefix="index-benchmark-"))
+    memory.begin("cpu")
+    before = memory.in_use("cpu")
+    try:
+        contender = {"edge": _ours, "exact": _ours, "faiss": _faiss, "lancedb": _lancedb}[name]
+        figures = contender(name, home, vectors_ND, queries_QD, truth)
+        return Row(contender=name, memory_mb=(memory.peak("cpu") - before) / 1e6, **figures)
+    finally:
+        shutil.rmtree(home)
+
+
+def _ours(name: str, home: Path, vectors: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    settings = Settings(model="synthetic", model_hash="0", vector_size=vectors.shape[1])
+    began = time.perf_counter()
+    with Index.open(home / "i", settings, store=name) as index:
+        for start in range(0, len(vectors), 5000):
+            index.add([_record(row, vectors[row]) for row in range(start, min(len(vectors), start + 5000))])
+        index.flush()
+        built = time.perf_counter() - began
+        asked = [Query(vector=vector, text=_text(row)) for row, vector in enumerate(queries)]
+        found, times = _ask(lambda query: [int(hit.id) for hit in index.search(query, top_k=TOP)], asked)
+        _, filtered = _ask(lambda query: index.search(query, top_k=TOP, where={"shelf": 3}), asked)
+        _, lexical = _ask(lambda query: index.search(query, top_k=TOP, mode="lexical"), asked)
+        _, hybrid = _ask(lambda query: index.search(query, top_k=TOP, mode="hybrid"), asked)
+        began = time.perf_counter()
+        index.update([_record(row, -vectors[row]) for row in range(min(20, len(vectors)))])
+        updated = time.perf_counter() - began
+    began = time.perf_counter()
+    with Index.open(home / "i", settings, store=name) as index:
+        index.search(asked[0], top_k=TOP)
+        opened = time.perf_counter() - began
+    return {
+        **_figures(built, home, found, times, truth),
+        "settings": "Qdrant Edge, HNSW by its defaults" if name == "edge" else "NumPy, every vector compared",
+        "filtered_p50_ms": _ms(filtered, 50), "lexical_p50_ms": _ms(lexical, 50), "hybrid_p50_ms": _ms(hybrid, 50),
+        "update_s": updated, "open_s": opened,
+    }  # fmt: skip
+
+
+def _faiss(name: str, home: Path, vectors: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    import faiss
+
+    began = time.perf_counter()
+    index = faiss.IndexHNSWFlat(vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+    index.hnsw.efConstruction, index.hnsw.efSearch = 100, 128
+    index.add(vectors)
+    faiss.write_index(index, str(home / "index.faiss"))
+    built = time.perf_counter() - began
+    found, times = _ask(lambda query: index.search(query[None], TOP)[1][0].tolist(), list(queries))
+    return {**_figures(built, home, found, times, truth), "settings": "HNSW32, efConstruction 100, efSearch 128"}
+
+
+def _lancedb(name: str, home: Path, vectors: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+    import lancedb
+    import pyarrow as pa
+
+    began = time.perf_counter()
+    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
+    rows = pa.table({"id": np.arange(len(vectors)), "vector": column})
+    table = lancedb.connect(str(home)).create_table("vectors", rows)
+    table.create_index(metric="cosine", index_type="IVF_HNSW_SQ", vector_column_name="vector")
+    built = time.perf_counter() - began
+
+    def ask(query: np.ndarray) -> list[int]:
+        wanted = table.search(query).distance_type("cosine").nprobes(20).refine_factor(5).limit(TOP).select(["id"])
+        return wanted.to_arrow()["id"].to_pylist()
+
+    found, times = _ask(ask, list(queries))
+    return {**_figures(built, home, found, times, truth), "settings": "IVF_HNSW_SQ, 20 probes, refined 5 times"}
+
+
+def _ask(ask: Callable[[Any], Any], queries: Sequence[Any]) -> tuple[list[Any], list[float]]:
+    """Answers and seconds; the first tenth warms up and is asked again."""
+    for query in queries[: max(1, len(queries) // 10)]:
+        ask(query)
+    found, times = [], []
+    for query in queries:
+        began = time.perf_counter()
+        found.append(ask(query))
+        times.append(time.perf_counter() - began)
+    return found, times
+
+
+def _figures(built: float, home: Path, found: list[list[int]], times: list[float], truth: np.ndarray) -> dict[str, Any]:
+    right = sum(len({*rows} & {*expected}) for rows, expected in zip(found, truth.tolist(), strict=True))
+    disk = sum(path.stat().st_blocks * 512 for path in home.rglob("*") if path.is_file())  # Edge's files have holes
+    return {
+        "build_s": built, "disk_mb": disk / 1e6, "p50_ms": _ms(times, 50), "p95_ms": _ms(times, 95),
+        "recall": right / truth.size,
+    }  # fmt: skip
+
+
+def _late(name: str, options: argparse.Namespace) -> dict[str, float]:
+    """Milliseconds of MaxSim over a hundred given texts, whose order the two stores must agree on."""
+    draw = np.random.default_rng(3)
+    settings = Settings(model="synthetic", model_hash="0", vector_size=4, tokens_size=TOKEN_WIDTH)
+    home = Path(tempfile.mkdtemp(prefix="index-benchmark-"))
+
+    def tokens(count: int) -> np.ndarray:
+        made_TP = draw.normal(size=(count, TOKEN_WIDTH)).astype(np.float32)
+        return (made_TP / np.linalg.norm(made_TP, axis=1, keepdims=True)).astype(np.float16)
+
+    try:
+        with Index.open(home / "i", settings, store=name) as index:
+            for start in range(0, options.texts, 500):
+                rows = range(start, min(options.texts, start + 500))
+                index.add([Record(str(row), "", np.ones(4), tokens(TEXT_TOKENS)) for row in rows])
+            index.flush()
+            store: Store = index._opened.store
+            asked = [
+                (tokens(QUERY_TOKENS), [str(row) for row in draw.choice(options.texts, CANDIDATES, replace=False)])
+                for _ in range(options.queries)
+            ]
+            found, times = _ask(lambda query: store.late(*query), asked)
+        assert all(len(one) == CANDIDATES for one in found)
+        return {
+            "p50": _ms(times, 50),
+            "p95": _ms(times, 95),
+            "checksum": float(np.mean([sum(one.values()) for one in found])),
+        }
+    finally:
+        shutil.rmtree(home)
+
+
+def _record(row: int, vector: np.ndarray) -> Record:
+    return Record(str(row), _text(row), vector, None, {"shelf": row % 10})
+
+
+def _text(row: int) -> str:
+    """Eight words, common ones often."""
+    draw = np.random.default_rng([4, row])
+    return " ".join(WORDS[int(len(WORDS) * share**3)] for share in draw.random(8))
+
+
+def _ms(times: Sequence[float], percent: int) -> float:
+    return float(np.percentile(times, percent)) * 1000
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _table(rows: Sequence[Row], late: dict[str, dict[str, float]]) -> list[str]:
+    lines = [
+        "| contender | build s | memory MB | disk MB | p50 ms | p95 ms | recall@10 | filtered p50 | words p50 | hybrid p50 | 20 updated s | open s |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        others = (row.filtered_p50_ms, row.lexical_p50_ms, row.hybrid_p50_ms, row.update_s, row.open_s)
+        lines.append(
+            f"| {row.contender}: {row.settings} | {row.build_s:,.1f} | {row.memory_mb:,.0f} | {row.disk_mb:,.0f} | {row.p50_ms:.2f} | "
+            f"{row.p95_ms:.2f} | {row.recall:.3f} | "
+            + " | ".join("" if one is None else f"{one:.2f}" for one in others)
+            + " |"
+        )
+    told = [f"{name} {one['p50']:.2f} (p95 {one['p95']:.2f})" for name, one in late.items()]
+    shape = f"{CANDIDATES} candidates of {TEXT_TOKENS} tokens x {TOKEN_WIDTH}, {QUERY_TOKENS} tokens asked"
+    return [*lines, "", f"MaxSim of {shape}, ms: " + ", ".join(told) + "."]
+
+
+def _page(record: dict[str, Any], rows: Sequence[Row], late: dict[str, dict[str, float]]) -> str:
+    machine = record["machine"]
+    lines = [
+        "# The index, measured",
+        "",
+        "*Written by `python benchmarks/index.py`; no number here is typed by hand.*",
+        "",
+        f"{record['vectors']:,} synthetic vectors of {record['width']} numbers, clustered, of length 1; {record['queries']} queries, one at "
+        "a time. Memory is what a process of its own adds at its peak; ours keeps texts, words, metadata and Parquet besides.",
+        "",
+        f"{record['date']} · {machine['cpu']} · {machine['cores']} cores · load before {record['load_before']:.1f} · "
+        + " · ".join(f"{name} {number}" for name, number in record["versions"].items()),
+        "",
+        *_table(rows, late),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
