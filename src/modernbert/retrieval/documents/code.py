@@ -159,8 +159,8 @@ class _Cutter:
         """Lines between definitions: in one part if they fit, else cut where a reader would."""
         parts: list[_Part] = []
         while first < last:
-            end = bisect_right(self._before, self._before[first] + self._size) - 1
-            end = last if end >= last else self._best(first, max(end, first + 1))
+            end = max(bisect_right(self._before, self._before[first] + self._size) - 1, first + 1)
+            end = last if end >= last else self._best(first, end)
             parts.append(_Part(first, end, owner, begins, is_whole=True))
             begins = ()
             first = end

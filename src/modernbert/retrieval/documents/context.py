@@ -111,11 +111,12 @@ def _joined(one: _Passage, other: _Passage) -> _Passage:
 
 def _cut(chunk: Chunk, budget: int, count: Count | None) -> list[_Passage]:
     """As many of its first lines as fit; nothing if none does."""
-    lines = chunk.text.splitlines(keepends=True)
+    lines = chunk.text.rstrip().split("\n")
 
     def with_lines(number: int) -> list[_Passage]:
-        last = min(chunk.first_line + number - 1, chunk.last_line)
-        return [_Passage(chunk, chunk.start, "".join(lines[:number]), chunk.first_line, last)]
+        text = "\n".join(lines[:number]).rstrip()
+        last = min(chunk.first_line + text.count("\n"), chunk.last_line)
+        return [_Passage(chunk, chunk.start, text, chunk.first_line, last)] if text else []
 
     fits, too_many = 0, len(lines) + 1
     while too_many - fits > 1:
@@ -124,7 +125,7 @@ def _cut(chunk: Chunk, budget: int, count: Count | None) -> list[_Passage]:
             fits = middle
         else:
             too_many = middle
-    return with_lines(fits) if fits else []
+    return with_lines(fits)
 
 
 def _render(passages: Sequence[_Passage]) -> str:

@@ -199,7 +199,7 @@ def _signature(node: "Node") -> str:
         head = text[: body.start_byte - node.start_byte].decode("utf-8", "replace")
     else:
         head = text.partition(b"\n")[0].decode("utf-8", "replace")
-    head = " ".join(head.split()).rstrip(" {=:")
+    head = " ".join(head.split()).rstrip(" {=:;")
     return head if len(head) <= _LONGEST_SIGNATURE else f"{head[: _LONGEST_SIGNATURE - 1]}…"
 
 

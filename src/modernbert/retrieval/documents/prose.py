@@ -39,11 +39,11 @@ def cut_prose(
     Small sections join their siblings, and a heading without text joins what stands below it.
     """
     found: list[Passage] = []
-    for group, start, end in _groups(measure, sections, size, small):
-        headings = _common([section.headings for section in group])
-        numbers = [section.page for section in group if section.page is not None]
+    for group in _groups(measure, sections, size, small):
+        headings = _common([section.headings for section in group.sections])
+        numbers = [section.page for section in group.sections if section.page is not None]
         pages = (numbers[0], numbers[-1]) if numbers else None
-        atoms = list(cut(measure, (start, end), size))
+        atoms = list(cut(measure, (group.start, group.end), size))
         for first, last in fill(atoms, measure(atoms), size, overlap):
             found.append(Passage(atoms[first][0], atoms[last - 1][1], headings, pages))
     return _without_blanks(measure.text, found)
@@ -85,45 +85,48 @@ def fill(pieces: Sequence[Part], sizes: Sequence[int], size: int, overlap: int =
     return runs
 
 
-def _groups(
-    measure: Measure, sections: Sequence[Section], size: int, small: int
-) -> list[tuple[list[Section], int, int]]:
-    """Sections that stand together, with where they begin and end."""
-    text = measure.text
+@dataclass(slots=True)
+class _Group:
+    """Sections that stand together."""
+
+    sections: list[Section]
+    start: int
+    end: int
+    large: int
+    is_bare: bool
+    """Whether there are headings only, and nothing below them."""
+
+
+def _groups(measure: Measure, sections: Sequence[Section], size: int, small: int) -> list[_Group]:
     known = sections if sections and sections[0].start == 0 else [Section(start=0), *sections]
-    parts = _pieces((0, len(text)), [section.start for section in known[1:]], keep_empty=True)
-    groups: list[tuple[list[Section], int, int]] = []
-    total = 0
+    parts = _pieces((0, len(measure.text)), [section.start for section in known[1:]], keep_empty=True)
+    groups: list[_Group] = []
     for section, (start, end), large in zip(known, parts, measure(parts), strict=True):
-        if groups and _belongs(groups[-1], section, text, total, large, size, small):
-            group, begin, _ = groups[-1]
-            groups[-1] = ([*group, section], begin, end)
-            total += large
+        is_bare = _is_bare(measure.text[start:end], section)
+        if groups and _belongs(groups[-1], section, large, is_bare, size, small):
+            group = groups[-1]
+            group.sections.append(section)
+            group.end, group.large, group.is_bare = end, group.large + large, group.is_bare and is_bare
         else:
-            groups.append(([section], start, end))
-            total = large
+            groups.append(_Group([section], start, end, large, is_bare))
     return groups
 
 
-def _belongs(
-    group: tuple[list[Section], int, int], section: Section, text: str, total: int, large: int, size: int, small: int
-) -> bool:
-    members, start, end = group
-    head = members[0].headings
+def _belongs(group: _Group, section: Section, large: int, is_bare: bool, size: int, small: int) -> bool:
+    head = group.sections[0].headings
     is_below = section.headings[: len(head)] == head
-    if all(char.isspace() for char in text[start:end]):
+    if group.is_bare and is_below:
         return True
-    if total + large > size and not _says_nothing(text[start:end], members[-1]):
+    if is_bare or group.large + large > size:
         return False
-    if is_below and _says_nothing(text[start:end], members[-1]):
-        return True
     is_sibling = section.headings[:-1] == head[:-1] and len(section.headings) == len(head)
-    return (is_below or is_sibling) and min(total, large) <= small
+    return (is_below or is_sibling) and min(group.large, large) <= small
 
 
-def _says_nothing(text: str, section: Section) -> bool:
-    """Whether there is a heading, but no text below it."""
-    return bool(section.headings) and len(text.strip().strip("#=-* \n")) <= len(section.headings[-1]) + 8
+def _is_bare(text: str, section: Section) -> bool:
+    """Whether nothing stands below the first line, its underline aside; or nothing at all."""
+    first, _, rest = text.strip().partition("\n")
+    return not rest.strip("=-* \n") if section.headings else not first
 
 
 def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

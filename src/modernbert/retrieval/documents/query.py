@@ -10,7 +10,7 @@ from modernbert.core.errors import UserError
 from modernbert.retrieval.documents.identifiers import words_of
 
 _PART = re.compile(
-    r'(?<!\S)(?:"(?P<literal>[^"]+)"|`(?P<code>[^`]+)`|/(?P<pattern>(?:[^/\\\s]|\\.|/(?!\S)(?=\s+\S*/)|[ ])+)/(?P<flags>[im]*))(?=\s|$)'
+    r"""(?<!\S)(?:"(?P<literal>[^"]+)"|`(?P<code>[^`]+)`|/(?P<pattern>(?!\s)(?:[^/\\]|\\.)+(?<!\s))/(?P<flags>[im]*))(?!\S)"""
 )
 _NAME = re.compile(r"[^\W\d]\w*(?:(?:\.|::|->|#)~?[^\W\d]\w*)*(?:\(\))?")
 _WORD = re.compile(r"[^\s\"'`,;:!?()\[\]{}<>]+")
@@ -97,7 +97,7 @@ def _symbols(text: str) -> Iterator[str]:
     for found in _NAME.finditer(text):
         name = found[0]
         bare = name.removesuffix("()").replace("::", ".").replace("->", ".").replace("#", ".")
-        is_abbreviation = "." in bare and all(len(part) == 1 for part in bare.split("."))  # e.g
+        is_abbreviation = "." in name and all(len(part) == 1 for part in name.split("."))  # e.g
         if not is_abbreviation and (name.endswith("()") or "." in bare or "_" in bare or _is_camel(bare)):
             yield bare
 

@@ -1,18 +1,21 @@
 """Paths to chunks, once and ever after: what is to be added to an index and what is to be deleted, file by file.
 
-    snapshot = Snapshot.load(place)
-    refresh = Refresh(snapshot, find_files(paths, code=True), chunking)
+    refresh = Refresh(Snapshot.load(place), find_files(paths, code=True), chunking)
     for step in refresh:
+        refresh.begin(step)
+        refresh.snapshot.save(place)
         index.delete(step.gone)
-        index.add(records_of(step.chunks))
+        index.add(records_of(step))
         index.flush()
-        refresh.done(step)                # every now and then: snapshot.save(place)
+        refresh.done(step)
+    refresh.snapshot.save(place)
 
-A step that was not `done` comes again after a crash; ids are the same, so that adding it twice does nothing.
+Several steps may go together: all begun, saved once, all done. Whenever it is stopped, the next refresh puts right what was
+begun; deleting an id that is not there, and adding one that is, must do nothing.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import time_ns
 
 from modernbert.retrieval.documents.chunk import Chunking, chunk
@@ -22,6 +25,8 @@ from modernbert.retrieval.documents.jsonl import Fields
 from modernbert.retrieval.documents.measure import Count
 from modernbert.retrieval.documents.read import CLOSED, read
 from modernbert.retrieval.documents.snapshot import Changes, Seen, Snapshot, changes
+
+_NOTHING = Seen(mtime_ns=0, size=-1, content="", read_ns=0)  # no file has this size
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +76,17 @@ class Refresh:
     def __iter__(self) -> Iterator[Step]:
         for id_ in (*self.changes.removed, *(old for old, _ in self.changes.moved)):
             if id_ in self.snapshot.files:
-                yield Step(id=id_, gone=self.snapshot.files[id_].chunks)
+                yield Step(id=id_, gone=_known(self.snapshot.files[id_]))
         for file in (*self.changes.changed, *self.changes.added, *(file for _, file in self.changes.moved)):
             yield self._step(file)
+
+    def begin(self, step: Step) -> None:
+        """The index is about to change: let the snapshot know what may be in it from now on."""
+        before = self.snapshot.files.get(step.id, _NOTHING)
+        ids = [one.id for one in step.chunks]
+        stay = tuple(id_ for id_ in before.chunks if id_ not in step.gone)
+        perhaps = tuple(dict.fromkeys((*_known(before), *ids)))
+        self.snapshot.files[step.id] = replace(_NOTHING, chunks=stay, perhaps=perhaps)
 
     def done(self, step: Step) -> None:
         """The index has it safely: let the snapshot know."""
@@ -91,21 +104,20 @@ class Refresh:
         return line + left_out(self.skipped)
 
     def _step(self, file: File) -> Step:
-        before = self.snapshot.files.get(file.id)
-        old = before.chunks if before else ()
+        before = self.snapshot.files.get(file.id, _NOTHING)
         read_ns = time_ns()
         try:
             reading = read(file, fields=self._fields)
         except UnreadableError as error:
-            return self._unreadable(file, error, old, read_ns)
+            return self._unreadable(file, error, _known(before), read_ns)
         chunks = [one for document in reading.documents for one in chunk(document, self._chunking, count=self._count)]
         ids = [one.id for one in chunks]
         self.faults.extend(reading.faults)
         return Step(
             id=file.id,
             chunks=chunks,
-            new=frozenset(ids) - frozenset(old),
-            gone=tuple(sorted(frozenset(old) - frozenset(ids))),
+            new=frozenset(ids) - frozenset(before.chunks),
+            gone=tuple(sorted(frozenset(_known(before)) - frozenset(ids))),
             seen=Seen(
                 mtime_ns=reading.mtime_ns, size=reading.size, content=reading.content, read_ns=reading.read_ns,
                 chunks=tuple(ids),
@@ -120,3 +132,8 @@ class Refresh:
         if error.reason in CLOSED:  # what opens it changes neither time nor size: to be tried again
             seen = None
         return Step(id=file.id, gone=tuple(sorted(old)), seen=seen, faults=(str(error),))
+
+
+def _known(seen: Seen) -> tuple[str, ...]:
+    """All ids of a file that may be in the index."""
+    return tuple(dict.fromkeys((*seen.chunks, *seen.perhaps)))

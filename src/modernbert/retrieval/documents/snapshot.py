@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from time import time_ns
-from typing import Self
+from typing import Any, Self
 
 from modernbert.core.errors import UserError
 from modernbert.core.files import write_atomically
@@ -33,7 +33,9 @@ class Seen:
     """Hash of its bytes; empty for one whose bytes could not be had."""
     read_ns: int
     chunks: tuple[str, ...] = ()
-    """The ids of its chunks, in order."""
+    """The ids of its chunks that are surely in the index."""
+    perhaps: tuple[str, ...] = ()
+    """Of a file whose step was begun and not done: all ids that may be in the index, those of `chunks` too."""
     reason: str = ""
     """Why it gave none: see `UnreadableError`."""
 
@@ -65,7 +67,7 @@ class Snapshot:
                 raise UserError(
                     f"{path}: found format {saved['format']}, expected {FORMAT}: delete it, and all files are read anew"
                 )
-            files = {id_: Seen(**{**seen, "chunks": tuple(seen["chunks"])}) for id_, seen in saved["files"].items()}
+            files = {id_: _seen(**seen) for id_, seen in saved["files"].items()}
             return cls(version=saved["version"], files=files)
         except FileNotFoundError:
             return cls()
@@ -133,6 +135,10 @@ def changes(snapshot: Snapshot, files: Iterable[File], *, version: str | None = 
     if found.removed and not is_outdated:
         _find_moved(snapshot, found)
     return found
+
+
+def _seen(*, chunks: list[str], perhaps: list[str], **rest: Any) -> Seen:
+    return Seen(chunks=tuple(chunks), perhaps=tuple(perhaps), **rest)
 
 
 def _renewed(seen: Seen, file: File) -> Seen | None:

@@ -64,14 +64,13 @@ def snippet(
     Args:
         spans: what matched, from a character of the text to before another, and how much (1 unless given); they may
             overlap, and reach beyond the text.
-        width: characters of a line; a longer one is cut around its first evidence.
+        width: characters of a line, at least 10; a longer one is cut around its first evidence.
     """
     rows = text.split("\n")
     marks, weights = _by_line(rows, spans)
     first, last = _window(rows, weights, max(1, lines))
     shown = tuple(
-        _line(first_line + number, rows[number], marks.get(number, []), max(width, _BEFORE + 10))
-        for number in range(first, last)
+        _line(first_line + number, rows[number], marks.get(number, []), max(width, 10)) for number in range(first, last)
     )
     rest = [row for number, row in enumerate(rows) if not first <= number < last]
     return Snippet(shown, any(row.strip() for row in rest))
@@ -130,7 +129,7 @@ def _line(number: int, row: str, spans: Sequence[tuple[int, int]], width: int) -
     row = "".join(map(_shown, row))
     shift = 0
     if len(row) > width:
-        start = max(0, min(spans[0][0] - _BEFORE, len(row) - width + 1)) if spans else 0
+        start = max(0, min(spans[0][0] - min(_BEFORE, width // 3), len(row) - width + 1)) if spans else 0
         kept = row[start : start + width - 2]
         before, after = (_CUT if start else ""), (_CUT if start + width - 2 < len(row) else "")
         row, shift = before + kept + after, len(before) - start
