@@ -12,10 +12,12 @@ from modernbert.retrieval.documents.document import Document, Section
 from modernbert.retrieval.documents.identifiers import words_of
 from modernbert.retrieval.documents.languages import QUERIES
 from modernbert.retrieval.documents.markdown import read_markdown
+from modernbert.retrieval.documents.measure import tokens_of
 from modernbert.retrieval.documents.query import parse_query
 from modernbert.retrieval.documents.snippets import snippet
+from support.texts import small_tokenizer
 
-law = settings(deadline=None, max_examples=60)
+law = settings(deadline=None, max_examples=40)
 bits = st.sampled_from([
     "Hello there. ", "one two ", "\n", "\n\n", "# Head\n\n", "## Under\n", "```\nx\n\ny\n```\n", "我能吞下玻璃。而不伤", "日本語の",
     "ภาษาไทย", "e\u0301", "👨‍👩‍👧", "    ", "\t", "\r", "averyveryverylongwordindeed", "a", "3.14 ", "e.g. this", "Why? No! ", "\x0b", "\u2028",
@@ -163,7 +165,7 @@ def test_words_of_a_name_hold_all_its_letters(name):
 
 
 @pytest.mark.parametrize("language", sorted(QUERIES))
-@law
+@settings(deadline=None, max_examples=10)
 @given(code=programs)
 def test_no_grammar_refuses_its_query(language, code):
     from modernbert.retrieval.documents.definitions import definitions
@@ -171,3 +173,15 @@ def test_no_grammar_refuses_its_query(language, code):
     found = definitions(code, language)
     assert all(1 <= one.first_line <= one.line <= one.last_line <= code.count("\n") + 1 for one in found)
     assert all(one.parent is None or one.parent < place for place, one in enumerate(found))
+
+
+@law
+@given(texts, programs, st.integers(12, 60), st.sampled_from(["python", "java", "nim"]))
+def test_chunks_fit_as_the_tokenizer_counts_them_whole(text, program, size, language):
+    """But for a single character, or marks on one, that is larger."""
+    count = tokens_of(small_tokenizer())
+    chunks = chunk(document(text), Chunking(size=size), count=count)
+    chunks += chunk(document(program, kind="code", language=language), Chunking(size=size), count=count)
+    for one in chunks:
+        shown = one.text.strip()
+        assert count([shown])[0] <= size or len(re.findall(r"[^\u0300-\u036f\u200d\ufe0f]", shown)) <= 4

@@ -71,7 +71,7 @@ def test_refreshing_gives_what_a_new_index_would_hold(tmp_path_factory, done, wh
             if is_crash:
                 index |= {one.id: one for one in step.chunks[::2]}
                 break
-            assert all(index[one.id].text == one.text for one in step.chunks if one.id not in step.new)
+            assert all(index[one.id].with_header == one.with_header for one in step.chunks if one.id not in step.new)
             index |= {one.id: one for one in step.chunks}
             refresh.done(step)
         if kind == "refresh":

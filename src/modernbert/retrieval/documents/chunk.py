@@ -3,15 +3,16 @@
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from modernbert.core.errors import ConfigError
 from modernbert.retrieval.documents.code import Lines, cut_code
+from modernbert.retrieval.documents.cut import LINES, WORDS, cut, fill, within
 from modernbert.retrieval.documents.document import Chunk, Document, Json
 from modernbert.retrieval.documents.languages import QUERIES
 from modernbert.retrieval.documents.measure import Count, Measure, Part
-from modernbert.retrieval.documents.prose import WORDS, cut, cut_prose, fill
+from modernbert.retrieval.documents.prose import cut_prose
 
 CHUNKER = 1
 """Raise it when the same file would be cut otherwise: every index then cuts its files anew."""
@@ -91,13 +92,11 @@ def _prose(document: Document, measure: Measure, chunking: Chunking) -> Iterator
 
 def _code(document: Document, measure: Measure, chunking: Chunking) -> Iterator[Chunk]:
     lines = _Lines(document)
-    for part in cut_code(measure, document.language, size=chunking.size, small=chunking._small):
-        whole = lines.starts[part.first], lines.starts[part.last]
-        is_one_line = part.last - part.first == 1
-        pieces = cut(measure, whole, chunking.size, level=WORDS) if is_one_line else [whole]
+    parts = cut_code(measure, document.language, size=chunking.size, small=chunking._small)
+    for part, pieces in zip(parts, _fitting(measure, parts, lines, chunking.size), strict=True):
         main, metadata = part.main, _facts(document, part)
         header = "\n".join((document.id, *(definition.signature for definition in part.around)))
-        for start, end in _filled(measure, pieces, chunking.size):
+        for start, end in pieces:
             first, last = lines.of(start, end)
             yield Chunk(
                 document=document.id, path=document.path, start=start, first_line=first, last_line=last,
@@ -117,9 +116,18 @@ def _facts(document: Document, part: Lines) -> dict[str, Json]:
     return metadata
 
 
-def _filled(measure: Measure, pieces: list[Part], size: int) -> list[Part]:
-    runs = fill(pieces, measure(pieces), size) if len(pieces) > 1 else [(0, 1)]
-    return [(pieces[first][0], pieces[last - 1][1]) for first, last in runs]
+def _fitting(measure: Measure, parts: Sequence[Lines], lines: "_Lines", size: int) -> list[list[Part]]:
+    """Each part in pieces that fit: at line ends, or of a single line at words."""
+    wholes = [(lines.starts[part.first], lines.starts[part.last]) for part in parts]
+    found: list[list[Part]] = []
+    for part, pieces in zip(parts, within(measure, wholes, size, level=LINES), strict=True):
+        if part.last - part.first == 1 and len(pieces) == 1:
+            words = cut(measure, pieces[0], size, level=WORDS)
+            runs = fill(words, measure(words), size)
+            pieces = [(words[first][0], words[last - 1][1]) for first, last in runs]
+            pieces = [piece for fitting in within(measure, pieces, size, level=WORDS) for piece in fitting]
+        found.append(pieces)
+    return found
 
 
 def _loose(language: str) -> str:

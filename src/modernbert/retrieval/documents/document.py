@@ -84,18 +84,19 @@ class Chunk:
 
     @property
     def with_header(self) -> str:
-        """What an encoder should read."""
-        return f"{self.header}\n\n{self.text}" if self.header else self.text
+        """What an encoder should read: without the empty lines around the text."""
+        text = self.text.rstrip().lstrip("\n")
+        return f"{self.header}\n\n{text}" if self.header else text
 
     @property
     def content(self) -> str:
         """A hash of what an encoder reads: chunks of equal `content` have equal vectors, in whatever document."""
-        return _hash(self.header, self.text)
+        return _hash(self.with_header)
 
     @property
     def id(self) -> str:
         """Of document, content and occurrence. Lines that move keep it; so does the same file on another branch."""
-        return _hash(self.document, self.header, self.text, str(self.occurrence))
+        return _hash(self.document, self.with_header, str(self.occurrence))
 
 
 def _hash(*parts: str) -> str:

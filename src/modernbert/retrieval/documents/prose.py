@@ -1,24 +1,12 @@
-"""Where to cut prose: at headings, else paragraphs, else sentences, else lines, else words.
+"""Where to cut prose: at headings first, and within a section as `cut.py` does."""
 
-Parts that follow each other hold every character of the text. A word is cut only where it alone is larger than a chunk;
-in scripts without spaces every character is a word.
-"""
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 
-import re
-import unicodedata
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import pairwise, takewhile
-
-from modernbert.data.scripts import WITHOUT_SPACES, script_of
+from modernbert.retrieval.documents.cut import cut, fill, pieces_of, within
 from modernbert.retrieval.documents.document import Section
-from modernbert.retrieval.documents.measure import Measure, Part
-
-_EMPTY_LINES = re.compile(r"\n(?:[^\S\n]*\n)+")
-_FENCES = re.compile(r"^[ ]{0,3}(`{3,}|~{3,}).*?(?:^[ ]{0,3}\1[`~]*[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
-_SENTENCES = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+(?=[^\sa-z])|(?<=[。！？｡])[」』”’）]*\s*")
-_LINES = re.compile(r"\n")
-_JOINERS = "\u200d\ufe0e\ufe0f"
+from modernbert.retrieval.documents.measure import Measure
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,46 +31,16 @@ def cut_prose(
         headings = _common([section.headings for section in group.sections])
         numbers = [section.page for section in group.sections if section.page is not None]
         pages = (numbers[0], numbers[-1]) if numbers else None
-        atoms = list(cut(measure, (group.start, group.end), size))
+        atoms = cut(measure, (group.start, group.end), size)
         for first, last in fill(atoms, measure(atoms), size, overlap):
             found.append(Passage(atoms[first][0], atoms[last - 1][1], headings, pages))
+    fitting = within(measure, [(passage.start, passage.end) for passage in found], size)
+    found = [
+        replace(passage, start=start, end=end)
+        for passage, parts in zip(found, fitting, strict=True)
+        for start, end in parts
+    ]
     return _without_blanks(measure.text, found)
-
-
-def cut(measure: Measure, whole: Part, size: int, level: int = 0) -> list[Part]:
-    """A part in pieces no larger than `size`, cut as little deep as that allows."""
-    pieces = _pieces(whole, _LEVELS[level](measure.text, *whole))
-    if len(pieces) == 1 and level + 1 < len(_LEVELS):
-        return cut(measure, whole, size, level + 1) if measure(pieces)[0] > size else pieces
-    found: list[Part] = []
-    for piece, large in zip(pieces, measure(pieces), strict=True):
-        if large > size and level + 1 < len(_LEVELS):
-            found.extend(cut(measure, piece, size, level + 1))
-        else:
-            found.append(piece)
-    return found
-
-
-def fill(pieces: Sequence[Part], sizes: Sequence[int], size: int, overlap: int = 0) -> list[tuple[int, int]]:
-    """Runs of pieces, [first, last), as many as fit; a piece larger than `size` stands alone.
-
-    >>> fill([(0, 4), (4, 6), (6, 9)], [4, 2, 3], 6)
-    [(0, 2), (2, 3)]
-    """
-    runs: list[tuple[int, int]] = []
-    first = 0
-    while first < len(pieces):
-        begin, total = first, 0
-        while runs and begin - 1 > runs[-1][0] and total + sizes[begin - 1] <= min(overlap, size - sizes[first]):
-            begin -= 1
-            total += sizes[begin]
-        last = first
-        while last < len(pieces) and (last == first or total + sizes[last] <= size):
-            total += sizes[last]
-            last += 1
-        runs.append((begin, last))
-        first = last
-    return runs
 
 
 @dataclass(slots=True)
@@ -99,7 +57,7 @@ class _Group:
 
 def _groups(measure: Measure, sections: Sequence[Section], size: int, small: int) -> list[_Group]:
     known = sections if sections and sections[0].start == 0 else [Section(start=0), *sections]
-    parts = _pieces((0, len(measure.text)), [section.start for section in known[1:]], keep_empty=True)
+    parts = pieces_of((0, len(measure.text)), [section.start for section in known[1:]], keep_empty=True)
     groups: list[_Group] = []
     for section, (start, end), large in zip(known, parts, measure(parts), strict=True):
         is_bare = _is_bare(measure.text[start:end], section)
@@ -132,69 +90,6 @@ def _is_bare(text: str, section: Section) -> bool:
 def _common(paths: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """What all paths begin with."""
     return tuple(names[0] for names in takewhile(lambda names: len(set(names)) == 1, zip(*paths, strict=False)))
-
-
-def _pieces(whole: Part, cuts: Sequence[int], *, keep_empty: bool = False) -> list[Part]:
-    start, end = whole
-    edges = [start, *(place for place in cuts if keep_empty or start < place < end), end]
-    return [(a, b) for a, b in pairwise(edges) if keep_empty or b > a] or [whole]
-
-
-def _paragraphs(text: str, start: int, end: int) -> list[int]:
-    fences = [found.span() for found in _FENCES.finditer(text, start, end)]
-    places = [found.end() for found in _EMPTY_LINES.finditer(text, start, end)]
-    if not fences:
-        return places
-    kept, fence = list[int](), 0
-    for place in places:
-        while fence < len(fences) and fences[fence][1] < place:
-            fence += 1
-        if fence == len(fences) or not fences[fence][0] < place <= fences[fence][1]:
-            kept.append(place)
-    return kept
-
-
-def _sentences(text: str, start: int, end: int) -> list[int]:
-    if text[start : start + 4].lstrip().startswith(("```", "~~~", "|")):  # code and tables have lines, not sentences
-        return []
-    return [found.end() for found in _SENTENCES.finditer(text, start, end)]
-
-
-def _line_ends(text: str, start: int, end: int) -> list[int]:
-    return [found.end() for found in _LINES.finditer(text, start, end)]
-
-
-def _words(text: str, start: int, end: int) -> list[int]:
-    """Before words. A mark stays with its letter, and a sign with the character it closes."""
-    cuts = []
-    for place in range(start + 1, end):
-        before, here = text[place - 1], text[place]
-        if before.isspace():
-            if not here.isspace():
-                cuts.append(place)
-        elif (_stands_alone(before) or _stands_alone(here)) and unicodedata.category(here)[0] in "LN":
-            cuts.append(place)
-    return cuts
-
-
-def _characters(text: str, start: int, end: int) -> list[int]:
-    """Between characters as a reader sees them."""
-    return [
-        place
-        for place in range(start + 1, end)
-        if unicodedata.category(text[place])[0] != "M" and text[place] not in _JOINERS and text[place - 1] != "\u200d"
-    ]
-
-
-_LEVELS: tuple[Callable[[str, int, int], list[int]], ...] = (
-    _paragraphs, _sentences, _line_ends, _words, _characters,
-)  # fmt: skip
-WORDS = _LEVELS.index(_words)
-"""The level of `cut` that parts a line."""
-
-
-def _stands_alone(character: str) -> bool:
-    return character > "\u0e00" and script_of(character) in WITHOUT_SPACES
 
 
 def _without_blanks(text: str, passages: list[Passage]) -> list[Passage]:
