@@ -95,7 +95,8 @@ class _Shown:
 
     def done(self) -> tuple[str, tuple[Section, ...]]:
         """The text and its sections."""
-        return "".join(self._parts) + ("\n" if self._parts else ""), tuple(self._sections)
+        text = "".join(self._parts).rstrip()
+        return (f"{text}\n" if text else ""), tuple(self._sections)
 
     def _heading(self, level: int, name: str) -> None:
         if not name:

@@ -119,3 +119,33 @@ def test_faults_within_a_file_are_kept(folder):
     write(folder / "c.jsonl", '{"text": "x"}\noops\n')
     refresh, _ = run(Snapshot(), folder, {})
     assert "c.jsonl, line 2: is no JSON" in refresh.faults[0]
+
+
+def test_what_a_stopped_step_added_is_deleted_if_the_file_has_changed_since(folder, tmp_path):
+    """Stopped after the index took the step, before it was done; then the file is written anew."""
+    snapshot, index = Snapshot(), {}
+    refresh = Refresh(snapshot, find_files([folder]))
+    step = next(iter(refresh))
+    refresh.begin(step)
+    snapshot.save(tmp_path / "s.json")
+    index |= {one.id: one for one in step.chunks}
+    write(folder / "a.md", "Other words.\n", LONG_AGO + 1)
+    snapshot = Snapshot.load(tmp_path / "s.json")
+    run(snapshot, folder, index)
+    assert {one.text for one in index.values() if one.document == "docs/a.md"} == {"Other words.\n"}
+
+
+def test_what_a_stopped_step_deleted_is_added_if_the_file_is_as_before(folder):
+    """Stopped after the index let go of a chunk; then the old content comes back."""
+    snapshot, index = Snapshot(), {}
+    run(snapshot, folder, index)
+    old = (folder / "a.md").read_text()
+    write(folder / "a.md", "Other words.\n", LONG_AGO + 1)
+    refresh = Refresh(snapshot, find_files([folder]), Chunking(size=150, small=0))
+    (step,) = refresh
+    refresh.begin(step)
+    for id_ in step.gone:
+        del index[id_]
+    write(folder / "a.md", old, LONG_AGO + 2)
+    (step,) = Refresh(snapshot, find_files([folder]), Chunking(size=150, small=0))
+    assert step.new == {one.id for one in step.chunks}
