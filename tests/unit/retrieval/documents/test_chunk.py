@@ -214,3 +214,8 @@ def test_impossible_sizes_are_refused(options, sentence):
 def test_every_setting_is_in_the_version():
     settings = ({}, {"size": 9}, {"overlap": 1}, {"small": 1}, {"unit": "tokens"})
     assert len({Chunking(**setting).version for setting in settings}) == len(settings)
+
+
+def test_a_heading_without_text_never_ends_the_section_before_it():
+    text = "## A\n\nShort.\n\n## B\n\n### C\n\n" + "Do this. " * 8
+    assert [one.text.split("\n")[0] for one in markdown(text, size=120, small=30)] == ["## A", "## B"]
