@@ -7,20 +7,18 @@ which have seen the others.
 Shapes:  C chunks   T tokens   D width
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from modernbert.core.errors import UserError
+from modernbert.infer.engine import Engine
 from modernbert.ops.packed import Packed
-from modernbert.text.tokenizer import Span
-
-if TYPE_CHECKING:
-    from modernbert.retrieval.embedder import Embedder
+from modernbert.text.tokenizer import Span, Tokenizer
 
 _AT_ONCE = 32_768
 """Tokens of texts whose states are kept together, for late chunks."""
@@ -35,6 +33,31 @@ class Chunked:
     vectors: Float[np.ndarray, "C D"]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """What chunks need of an embedder."""
+
+    engine: Engine
+    before: list[int]
+    """Tokens of the prompt, without special ones."""
+    states: Callable[[Packed], Tensor]
+    """Hidden states of all tokens, [T, D]."""
+    embed: Callable[[Packed], Tensor]
+    """One vector a document."""
+    project: Callable[[Tensor], Tensor]
+    """What comes behind pooling."""
+    pools_mean: bool
+
+    @property
+    def room(self) -> int:
+        """Tokens that fit beside the special ones and the prompt."""
+        return self.engine.room.longest - len(self.enclose([]))
+
+    def enclose(self, ids: list[int]) -> list[int]:
+        """Behind the prompt, between the special tokens."""
+        return self.engine.tokenizer.enclose([*self.before, *ids])
+
+
 @dataclass(frozen=True, slots=True)
 class _Window:
     """Tokens of one text that are read together, and the chunks that are pooled from them."""
@@ -45,7 +68,7 @@ class _Window:
 
 
 def encode_chunks(
-    embedder: "Embedder", texts: Iterable[str], *, size: int, overlap: int = 0, late: bool = False
+    reader: Reader, texts: Iterable[str], *, size: int, overlap: int = 0, late: bool = False
 ) -> list[Chunked]:
     """The chunks of each text, cut from its tokens: an empty text is one chunk, of nothing.
 
@@ -58,27 +81,23 @@ def encode_chunks(
         UserError: a chunk does not fit beside the prompt, the overlap is no smaller than it, or the model pools [CLS],
             which no chunk inside a text has.
     """
-    tokenizer = embedder.tokenizer
-    before = tokenizer.encode([embedder.prompts.choose(embedder.prompts.for_documents, None)], special=False).ids[0]
-    room = embedder.engine.room.longest - len(tokenizer.enclose(before))
-    if not 0 <= overlap < size <= room:
+    if not 0 <= overlap < size <= reader.room:
         raise UserError(
-            f"size {size} and overlap {overlap}: expected an overlap below the size, and a size of {room:,} tokens or fewer, "
+            f"size {size} and overlap {overlap}: expected an overlap below the size, and a size of {reader.room:,} tokens or fewer, "
             "which is the model's length less special tokens and prompt"
         )
-    if late and embedder.pooling != "mean":
+    if late and not reader.pools_mean:
         raise UserError("late=True pools the mean of each chunk: found a model that pools [CLS], use late=False")
     found: list[Chunked] = []
-    for ids, spans in _some(embedder, texts):
+    for ids, spans in _some(reader.engine.tokenizer, texts):
         chunks = [_cut(len(each), size, overlap) for each in ids]
-        read = _late if late else _early
-        vectors = read(embedder, before, ids, chunks, room)
+        vectors = (_late if late else _early)(reader, ids, chunks)
         for text_chunks, text_spans, rows in zip(chunks, spans, vectors, strict=True):
             found.append(Chunked(spans=[_span(text_spans, chunk) for chunk in text_chunks], vectors=rows))
     return found
 
 
-def _some(embedder: "Embedder", texts: Iterable[str]) -> Iterator[tuple[list[list[int]], list[list[Span]]]]:
+def _some(tokenizer: Tokenizer, texts: Iterable[str]) -> Iterator[tuple[list[list[int]], list[list[Span]]]]:
     """Tokens of a few texts at a time."""
     if isinstance(texts, str):
         raise TypeError("encode_chunks takes a list of texts: found one string, write encode_chunks([text])")
@@ -88,11 +107,11 @@ def _some(embedder: "Embedder", texts: Iterable[str]) -> Iterator[tuple[list[lis
         waiting.append(text)
         characters += len(text)
         if characters > _AT_ONCE:  # no text has more tokens than bytes, and few have more than characters
-            encoded = embedder.tokenizer.encode(waiting, special=False, offsets=True)
+            encoded = tokenizer.encode(waiting, special=False, offsets=True)
             yield encoded.ids, encoded.offsets
             waiting, characters = [], 0
     if waiting:
-        encoded = embedder.tokenizer.encode(waiting, special=False, offsets=True)
+        encoded = tokenizer.encode(waiting, special=False, offsets=True)
         yield encoded.ids, encoded.offsets
 
 
@@ -111,49 +130,34 @@ def _span(spans: Sequence[Span], chunk: range) -> Span:
     return (min(start for start, _ in words), max(end for _, end in words)) if words else (0, 0)
 
 
-def _early(
-    embedder: "Embedder", before: list[int], ids: list[list[int]], chunks: list[list[range]], room: int
-) -> Iterator[np.ndarray]:
-    prompt_length = embedder.prompt_length(embedder.prompts.choose(embedder.prompts.for_documents, None))
-    enclose = embedder.tokenizer.enclose
+def _early(reader: Reader, ids: list[list[int]], chunks: list[list[range]]) -> Iterator[np.ndarray]:
     pieces = [
-        enclose([*before, *each[chunk.start : chunk.stop]])
-        for each, own in zip(ids, chunks, strict=True)
-        for chunk in own
+        reader.enclose(each[chunk.start : chunk.stop]) for each, own in zip(ids, chunks, strict=True) for chunk in own
     ]
-    rows = embedder.engine.run_ids(
-        pieces, lambda packed: list(embedder.embed(packed, prompt_length).float().cpu().numpy())
-    )
+    rows = reader.engine.run_ids(pieces, lambda packed: list(reader.embed(packed).float().cpu().numpy()))
     for own in chunks:
         yield np.stack([next(rows) for _ in own])
 
 
-def _late(
-    embedder: "Embedder", before: list[int], ids: list[list[int]], chunks: list[list[range]], room: int
-) -> Iterator[np.ndarray]:
-    enclose = embedder.tokenizer.enclose
-    first = len(enclose([*before])) - _behind(embedder)
-    windows = [_windows(len(each), own, room) for each, own in zip(ids, chunks, strict=True)]
-    read = (
-        enclose([*before, *each[window.start : window.end]])
+def _late(reader: Reader, ids: list[list[int]], chunks: list[list[range]]) -> Iterator[np.ndarray]:
+    first = reader.enclose([-1]).index(-1)
+    windows = [_windows(len(each), own, reader.room) for each, own in zip(ids, chunks, strict=True)]
+    pieces = [
+        reader.enclose(each[window.start : window.end])
         for each, own in zip(ids, windows, strict=True)
         for window in own
-    )
-
-    def states(packed: Packed) -> list[torch.Tensor]:
-        return list(embedder.encoder(packed).split(list(packed.lengths)))
-
-    found = embedder.engine.run_ids(list(read), states)
+    ]
+    found = reader.engine.run_ids(pieces, lambda packed: list(reader.states(packed).split(list(packed.lengths))))
     for own in windows:
         means = []
         for window in own:
             hidden_TD = next(found)
             for chunk in window.chunks:
-                inside = slice(first + chunk.start - window.start, first + max(chunk.stop, chunk.start) - window.start)
+                inside = slice(first + chunk.start - window.start, first + chunk.stop - window.start)
                 # an empty text has no token of its own: its vector is that of [CLS], [SEP] and the prompt
                 means.append((hidden_TD[inside] if len(chunk) else hidden_TD).float().mean(0))
         with torch.inference_mode():
-            yield embedder.project(torch.stack(means)).float().cpu().numpy()
+            yield reader.project(torch.stack(means)).float().cpu().numpy()
 
 
 def _windows(num_tokens: int, chunks: Sequence[range], room: int) -> list[_Window]:
@@ -169,9 +173,3 @@ def _windows(num_tokens: int, chunks: Sequence[range], room: int) -> list[_Windo
         found.append(_Window(start, end, tuple(own)))
         left = left[len(own) :]
     return found
-
-
-def _behind(embedder: "Embedder") -> int:
-    """Special tokens behind a text."""
-    whole = embedder.tokenizer.enclose([-1])
-    return len(whole) - whole.index(-1) - 1

@@ -18,7 +18,7 @@ from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.pool import Pooling
 from modernbert.model.store import Dtype, load
 from modernbert.ops.packed import Packed
-from modernbert.retrieval.chunks import Chunked, encode_chunks
+from modernbert.retrieval.chunks import Chunked, Reader, encode_chunks
 from modernbert.retrieval.dense import Dense, Normalize
 from modernbert.retrieval.folder import Described, describe, longest_for, whole_number, write
 from modernbert.retrieval.pooling import Pool
@@ -196,7 +196,17 @@ class Embedder:
         normalize_embeddings: bool = False,
     ) -> list[Chunked]:
         """Vectors of parts of documents, for texts of any length; see `chunks.encode_chunks`."""
-        found = encode_chunks(self, texts, size=size, overlap=overlap, late=late)
+        prompt = self.prompts.choose(self.prompts.for_documents, None)
+        prompt_length = self.prompt_length(prompt)
+        reader = Reader(
+            engine=self.engine,
+            before=self.tokenizer.encode([prompt], special=False).ids[0],
+            states=self.encoder,
+            embed=lambda packed: self.embed(packed, prompt_length),
+            project=self.project,
+            pools_mean=self.pooling == "mean",
+        )
+        found = encode_chunks(reader, texts, size=size, overlap=overlap, late=late)
         if normalize_embeddings:
             found = [Chunked(spans=each.spans, vectors=unit(each.vectors)) for each in found]
         return found
