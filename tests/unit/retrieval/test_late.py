@@ -52,7 +52,7 @@ def test_a_query_that_is_cut_is_said_or_refused(capsys):
     settings = {"expansion": Expansion(length=8)}
     assert len(_late(**settings).encode_query(["a b c d e f g h i j k"])[0]) == 8
     assert "1 of 1 queries were longer than 8 tokens" in capsys.readouterr().err
-    with pytest.raises(UserError, match="query 0 has .* tokens, expected 8 or fewer"):
+    with pytest.raises(UserError, match=r"query 0 has .* tokens, expected 8 or fewer"):
         _late(too_long="refuse", **settings).encode_query(["a b c d e f g h i j k"])
 
 

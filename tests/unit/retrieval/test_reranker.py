@@ -20,9 +20,9 @@ def test_the_document_is_cut_and_never_the_question(folder, capsys):
     found = model.predict([(question, LONG), (question, LONG + " and more"), (question, "x")])
     assert found[0] == pytest.approx(found[1], abs=1e-6)
     assert "2 of 3 pairs were longer than 1,024 tokens" in capsys.readouterr().err
-    with pytest.raises(UserError, match="the question of pair 0 has .* tokens, which leaves no room"):
+    with pytest.raises(UserError, match=r"the question of pair 0 has .* tokens, which leaves no room"):
         model.predict([(LONG, "x")])
-    with pytest.raises(UserError, match="pair 1 has .* tokens, expected 1,024 or fewer"):
+    with pytest.raises(UserError, match=r"pair 1 has .* tokens, expected 1,024 or fewer"):
         Reranker.from_pretrained(folder, too_long="refuse").predict([("a", "b"), ("a", LONG)])
 
 
