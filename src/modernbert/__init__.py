@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from modernbert.model.store import fresh, load, save
     from modernbert.ops.packed import Packed
     from modernbert.retrieval.embedder import Embedder
+    from modernbert.retrieval.late import LateInteraction
+    from modernbert.retrieval.reranker import Reranker
+    from modernbert.retrieval.sparse import SparseEncoder
     from modernbert.tasks.answer import Answerer
     from modernbert.tasks.choose import Chooser
     from modernbert.tasks.classify import TextClassifier
@@ -44,6 +47,9 @@ _HOME = {
     "save": "model.store",
     "Packed": "ops.packed",
     "Embedder": "retrieval.embedder",
+    "LateInteraction": "retrieval.late",
+    "Reranker": "retrieval.reranker",
+    "SparseEncoder": "retrieval.sparse",
     "Answerer": "tasks.answer",
     "Chooser": "tasks.choose",
     "TextClassifier": "tasks.classify",
@@ -57,7 +63,8 @@ _HOME = {
 __all__ = [  # noqa: RUF022 (in the order a reader meets them)
     "load", "save", "fresh", "encode", "Packed", "ModelConfig", "SIZES",
     "Encoder", "MaskedLM", "SequenceClassifier", "TokenClassifier", "QuestionAnswerer",
-    "Tokenizer", "train_tokenizer", "Embedder", "MaskFiller",
+    "Tokenizer", "train_tokenizer", "MaskFiller",
+    "Embedder", "LateInteraction", "Reranker", "SparseEncoder",
     "TextClassifier", "Tagger", "Answerer", "Chooser", "ZeroShot",
     "accelerate", "restore", "quantize", "dequantize",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from modernbert.core.packaged import DEFAULT
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embed:
-    """One vector a text: JSON lines on stdout, or a float32 array in a .npy file."""
+    """One vector a text: JSON lines on stdout, or an array in a .npy file."""
 
     files: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Texts, one a line, or .jsonl with a "text" each; stdin when there is none."""
@@ -21,7 +21,15 @@ class Embed:
     out: Path | None = None
     """A .npy or .jsonl file; absent: JSON lines on stdout."""
     pooling: Literal["cls", "mean"] | None = None
-    """Absent: what the checkpoint's config says."""
+    """Absent: what the checkpoint says."""
+    prompt_name: str | None = None
+    """One of the model's prompts, put before every text, such as query or document."""
+    prompt: str | None = None
+    """The same in your own words."""
+    truncate_dim: int | None = None
+    """First dimensions that are kept, of models trained so (Matryoshka)."""
+    precision: Literal["float32", "int8", "uint8", "binary", "ubinary"] = "float32"
+    """Bits of the result: int8 divides the range of each dimension over all texts, binary keeps signs, eight to a byte."""
     normalize: bool = False
     """Scale every vector to length 1."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
@@ -34,6 +42,8 @@ class Embed:
         from modernbert.cli.texts import read_texts
         from modernbert.core.errors import UserError
 
+        if self.prompt_name is not None and self.prompt is not None:
+            raise UserError("found --prompt-name and --prompt, expected one of the two: drop one")
         if self.out is not None and self.out.suffix not in (".npy", ".jsonl"):
             raise UserError(f"--out {self.out}: found {self.out.suffix or 'no ending'!r}, expected .npy or .jsonl")
 
@@ -44,7 +54,15 @@ class Embed:
 
         embedder = Embedder.from_pretrained(self.model, pooling=self.pooling, too_long=self.too_long, dtype=self.dtype)
         texts = list(read_texts(self.files))
-        vectors = embedder.encode(texts, normalize_embeddings=self.normalize, show_progress_bar=len(texts) > 200)
+        vectors = embedder.encode(
+            texts,
+            prompt_name=self.prompt_name,
+            prompt=self.prompt,
+            truncate_dim=self.truncate_dim,
+            precision=self.precision,
+            normalize_embeddings=self.normalize,
+            show_progress_bar=len(texts) > 200,
+        )
         if self.out is not None and self.out.suffix == ".npy":
             with write_atomically(self.out) as file:
                 np.save(file, vectors)

@@ -33,6 +33,7 @@ from modernbert.cli.models import Models
 from modernbert.cli.pretrain import Pretrain, settings_as_words
 from modernbert.cli.recipe import Check as CheckRecipe
 from modernbert.cli.recipe import Copy, List, Show
+from modernbert.cli.rerank import Rerank
 from modernbert.cli.tag import Tag
 from modernbert.cli.tokenizer import Check as CheckTokenizer
 from modernbert.cli.tokenizer import Train
@@ -107,6 +108,7 @@ Words = (
     | Annotated[Model, _named("model")]
     | Annotated[FillMask, _named("fill-mask")]
     | Annotated[Embed, _named("embed")]
+    | Annotated[Rerank, _named("rerank")]
     | Annotated[Classify, _named("classify")]
     | Annotated[Tag, _named("tag")]
     | Annotated[Answer, _named("answer")]

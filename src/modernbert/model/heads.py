@@ -132,8 +132,8 @@ class PredictionHead(nn.Module):
         return self.norm(ACTIVATIONS[self.activation](self.dense(hidden)))
 
 
-PARTS = frozenset({"head", "decoder", "classifier"})
-"""First words of the tensors' names that are not the encoder's."""
+PARTS = frozenset({"head", "decoder", "classifier", "linear"})
+"""First words of the tensors' names that are not the encoder's; `linear` is the projection in a Stanford ColBERT folder."""
 
 Model = Encoder | MaskedLM | SequenceClassifier | MultipleChoice | TokenClassifier | QuestionAnswerer
 

@@ -8,7 +8,7 @@ from modernbert.core.errors import CheckpointError
 from modernbert.model.adapter import base_of, is_adapter
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
-_WANTED = ["*.json", "*.safetensors", "*.txt"]
+_WANTED = ["*.json", "*.safetensors", "*.txt", "artifact.metadata"]
 
 
 def folder_of(source: str | Path, *, head: str | None = None) -> Path:

@@ -1,6 +1,6 @@
-"""Texts to vectors, with sentence-transformers' verbs.
+"""Texts to vectors, with sentence-transformers' verbs, from and into its folders.
 
-Shapes:  N texts   D width
+Shapes:  N texts   Q queries   D width
 """
 
 from collections.abc import Iterable, Sequence
@@ -8,27 +8,59 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-from jaxtyping import Float
-from torch import Tensor
+from jaxtyping import Float, Shaped
+from torch import Tensor, nn
 
+from modernbert.core.errors import UserError
 from modernbert.infer.engine import Engine, Room, TooLong, longest_text
 from modernbert.model.encoder import Encoder
 from modernbert.model.hub import folder_of, tokenizer_folder
-from modernbert.model.pool import Pooling, pool
+from modernbert.model.pool import Pooling
 from modernbert.model.store import Dtype, load
 from modernbert.ops.packed import Packed
+from modernbert.retrieval.chunks import Chunked, Reader, encode_chunks
+from modernbert.retrieval.dense import Dense, Normalize
+from modernbert.retrieval.folder import Described, describe, longest_for, whole_number, write
+from modernbert.retrieval.pooling import Pool
+from modernbert.retrieval.precision import Precision, to_precision
+from modernbert.retrieval.prompts import Prompts, prompted
+from modernbert.retrieval.similarity import Similarity, similar, similarity_named, unit
 from modernbert.text.tokenizer import Tokenizer
 
 
 class Embedder:
     """An encoder and its tokenizer, giving one vector a text."""
 
-    def __init__(self, encoder: Encoder, tokenizer: Tokenizer, *, pooling: Pooling, too_long: TooLong) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        tokenizer: Tokenizer,
+        *,
+        pooling: Pooling | Pool,
+        too_long: TooLong = "truncate",
+        longest: int | None = None,
+        behind: Sequence[Dense | Normalize] = (),
+        prompts: Prompts | None = None,
+        similarity_fn_name: Similarity = "cosine",
+        truncate_dim: int | None = None,
+    ) -> None:
+        """Put the parts together.
+
+        Args:
+            longest: tokens a text may have, special ones included; absent: what the model was trained for.
+            behind: layers after pooling, in order.
+            truncate_dim: first dimensions that are kept, for models trained so (Matryoshka); absent: all.
+        """
         self.encoder = encoder
         self.tokenizer = tokenizer
-        self.pooling: Pooling = pooling
-        longest = longest_text(encoder.config, tokenizer)
-        self.engine = Engine(encoder, tokenizer, Room(longest=longest, too_long=too_long))
+        self.pool = Pool(how=pooling) if isinstance(pooling, str) else pooling
+        self.behind = nn.ModuleList(behind).to(next(encoder.parameters()).device)
+        self.prompts = prompts or Prompts()
+        self.similarity_fn_name: Similarity = similarity_fn_name
+        self.truncate_dim = truncate_dim
+        self.engine = Engine(
+            encoder, tokenizer, Room(longest=longest or longest_text(encoder.config, tokenizer), too_long=too_long)
+        )
 
     @classmethod
     def from_pretrained(
@@ -44,50 +76,204 @@ class Embedder:
 
         Args:
             source: the bare name of a packaged model means its `embedding` head, where it has one.
-            pooling: absent: what the model's config says.
+            pooling: absent: what the folder's modules say, or else the model's config.
+
+        Raises:
+            UnsupportedError: the folder has modules, or pools, as no ModernBERT embedder does.
         """
         folder = folder_of(source, head="embedding")
-        encoder = load(folder, Encoder, dtype=dtype, device=device)
+        said = describe(folder)
+        said.expect(("Pooling", "Dense", "Normalize"), "an embedder")
+        encoder = load(said.model_folder, Encoder, dtype=dtype, device=device)
+        tokenizer = Tokenizer.load(tokenizer_folder(said.model_folder))
+        pool = next((Pool.of(step) for step in said.steps if step.kind == "Pooling"), None)
         return cls(
             encoder,
-            Tokenizer.load(tokenizer_folder(folder)),
-            pooling=pooling or encoder.config.classifier_pooling,
+            tokenizer,
+            pooling=pooling or pool or encoder.config.classifier_pooling,
             too_long=too_long,
+            longest=longest_for(encoder.config, tokenizer, said.max_length),
+            behind=_behind(said),
+            prompts=Prompts.of(said.settings, folder),
+            similarity_fn_name=similarity_named(said.settings.get("similarity_fn_name"), folder),
+            truncate_dim=whole_number(said.settings, "truncate_dim", folder),
         )
 
+    @property
+    def pooling(self) -> Pooling:
+        """How tokens become one vector."""
+        return self.pool.how
+
+    @property
+    def width(self) -> int:
+        """Numbers in a vector, all dimensions kept."""
+        widths = [layer.linear.out_features for layer in self.behind if isinstance(layer, Dense)]
+        return widths[-1] if widths else self.encoder.config.hidden_size
+
     def encode(
-        self, texts: Iterable[str], *, normalize_embeddings: bool = False, show_progress_bar: bool = False
-    ) -> Float[np.ndarray, "N D"]:
-        """One float32 row a text, in order. An empty text is [CLS][SEP] and gets a vector like any other."""
+        self,
+        texts: Iterable[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        truncate_dim: int | None = None,
+        precision: Precision = "float32",
+        ranges: Float[np.ndarray, "2 D"] | None = None,
+        normalize_embeddings: bool = False,
+        show_progress_bar: bool = False,
+    ) -> Shaped[np.ndarray, "N D"]:
+        """One row a text, in order. An empty text is [CLS][SEP] and gets a vector like any other.
+
+        Args:
+            prompt_name: one of the folder's prompts, put before every text; it counts towards the length.
+            prompt: the same in full.
+            truncate_dim: first dimensions that are kept; absent: what the folder says.
+            precision: float32, or fewer bits (see `to_precision`): cut first, normalised next, then quantised.
+            ranges: what int8 and uint8 divide, from `ranges_of`; absent: the ranges of these very vectors.
+        """
         if isinstance(texts, str):
             raise TypeError("encode takes a list of texts: found one string, write encode([text])")
-        rows = list(self.engine.run(texts, self._read, show_progress=show_progress_bar))
-        if not rows:
-            return np.zeros((0, self.encoder.config.hidden_size), dtype=np.float32)
-        vectors_ND = np.stack(rows)
-        return _unit(vectors_ND) if normalize_embeddings else vectors_ND
+        dimensions = self._dimensions(truncate_dim)
+        before = self.prompts.choose(prompt_name, prompt)
+        prompt_length = self.prompt_length(before)
 
-    def encode_query(self, texts: Iterable[str]) -> Float[np.ndarray, "N D"]:
-        """Vectors of questions; the same as `encode` for a model without prompts."""
-        return self.encode(texts)
+        def read(packed: Packed) -> list[np.ndarray]:
+            return list(self.embed(packed, prompt_length)[:, :dimensions].float().cpu().numpy())
 
-    def encode_document(self, texts: Iterable[str]) -> Float[np.ndarray, "N D"]:
-        """Vectors of documents; the same as `encode` for a model without prompts."""
-        return self.encode(texts)
+        rows = list(self.engine.run(prompted(texts, before), read, show_progress=show_progress_bar))
+        vectors_ND = np.stack(rows) if rows else np.zeros((0, dimensions), dtype=np.float32)
+        return to_precision(unit(vectors_ND) if normalize_embeddings else vectors_ND, precision, ranges=ranges)
 
-    def embed(self, packed: Packed) -> Float[Tensor, "N D"]:
-        """The same for who already has tokens: a tensor, with gradients if they are on."""
-        return pool(self.encoder(packed), packed, self.pooling)
+    def encode_query(
+        self,
+        texts: Iterable[str],
+        *,
+        truncate_dim: int | None = None,
+        precision: Precision = "float32",
+        ranges: Float[np.ndarray, "2 D"] | None = None,
+        normalize_embeddings: bool = False,
+        show_progress_bar: bool = False,
+    ) -> Shaped[np.ndarray, "N D"]:
+        """Vectors of questions: `encode` with the folder's prompt for queries."""
+        return self.encode(
+            texts,
+            prompt_name=self.prompts.for_queries,
+            truncate_dim=truncate_dim,
+            precision=precision,
+            ranges=ranges,
+            normalize_embeddings=normalize_embeddings,
+            show_progress_bar=show_progress_bar,
+        )
 
-    @staticmethod
-    def similarity(queries: Float[np.ndarray, "Q D"], documents: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "Q N"]:
-        """Cosines."""
-        return _unit(queries) @ _unit(documents).T
+    def encode_document(
+        self,
+        texts: Iterable[str],
+        *,
+        truncate_dim: int | None = None,
+        precision: Precision = "float32",
+        ranges: Float[np.ndarray, "2 D"] | None = None,
+        normalize_embeddings: bool = False,
+        show_progress_bar: bool = False,
+    ) -> Shaped[np.ndarray, "N D"]:
+        """Vectors of documents: `encode` with the folder's prompt for documents."""
+        return self.encode(
+            texts,
+            prompt_name=self.prompts.for_documents,
+            truncate_dim=truncate_dim,
+            precision=precision,
+            ranges=ranges,
+            normalize_embeddings=normalize_embeddings,
+            show_progress_bar=show_progress_bar,
+        )
 
-    def _read(self, packed: Packed) -> Sequence[np.ndarray]:
-        return list(self.embed(packed).float().cpu().numpy())
+    def encode_chunks(
+        self,
+        texts: Iterable[str],
+        *,
+        size: int,
+        overlap: int = 0,
+        late: bool = False,
+        normalize_embeddings: bool = False,
+    ) -> list[Chunked]:
+        """Vectors of parts of documents, for texts of any length; see `chunks.encode_chunks`."""
+        prompt = self.prompts.choose(self.prompts.for_documents, None)
+        prompt_length = self.prompt_length(prompt)
+        reader = Reader(
+            engine=self.engine,
+            before=self.tokenizer.encode([prompt], special=False).ids[0],
+            states=self.encoder,
+            embed=lambda packed: self.embed(packed, prompt_length),
+            project=self.project,
+            pools_mean=self.pooling == "mean",
+        )
+        found = encode_chunks(reader, texts, size=size, overlap=overlap, late=late)
+        if normalize_embeddings:
+            found = [Chunked(spans=each.spans, vectors=unit(each.vectors)) for each in found]
+        return found
+
+    def similarity(
+        self, queries: Shaped[np.ndarray, "Q D"], documents: Shaped[np.ndarray, "N D"]
+    ) -> Float[np.ndarray, "Q N"]:
+        """How alike, as the folder says: cosines unless it says otherwise. Not for packed bits."""
+        return similar(queries, documents, self.similarity_fn_name)
+
+    def embed(self, packed: Packed, prompt_length: int = 0) -> Float[Tensor, "N D"]:
+        """The same for who already has tokens: a tensor, with gradients if they are on.
+
+        Args:
+            prompt_length: tokens before each text, [CLS] included, for folders that do not pool them.
+        """
+        return self.project(self.pool(self.encoder(packed), packed, prompt_length))
+
+    def project(self, pooled: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
+        """The layers behind pooling."""
+        for layer in self.behind:
+            pooled = layer(pooled)
+        return pooled
+
+    def prompt_length(self, prompt: str) -> int:
+        """Tokens that a prompt takes before a text, [CLS] included; 0 without a prompt."""
+        if not prompt:
+            return 0
+        alone = self.tokenizer.encode([prompt], longest=self.engine.room.longest).ids[0]
+        return len(alone) - (alone[-1] in self.tokenizer.special_ids)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write a folder that sentence-transformers opens, with equal vectors.
+
+        Raises:
+            UserError: the folder holds something.
+        """
+        write(
+            folder,
+            self.encoder,
+            self.tokenizer,
+            steps=[
+                self.pool.step(self.encoder.config.hidden_size),
+                *(layer.step("sentence_embedding") for layer in self.behind),  # type: ignore[operator]
+            ],
+            settings={
+                "model_type": "SentenceTransformer",
+                "prompts": dict(self.prompts.named),
+                "default_prompt_name": self.prompts.default,
+                "similarity_fn_name": self.similarity_fn_name,
+                "truncate_dim": self.truncate_dim,
+            },
+            transformer={"max_seq_length": self.engine.room.longest},
+        )
+
+    def _dimensions(self, asked: int | None) -> int:
+        wanted = self.width if (said := asked or self.truncate_dim) is None else said
+        if not 1 <= wanted <= self.width or asked == 0:
+            raise UserError(f"truncate_dim: found {asked if asked == 0 else wanted}, expected 1 to {self.width}")
+        return wanted
 
 
-def _unit(vectors: Float[np.ndarray, "N D"]) -> Float[np.ndarray, "N D"]:
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return vectors / np.maximum(lengths, 1e-12)
+def _behind(said: Described) -> list[Dense | Normalize]:
+    layers: list[Dense | Normalize] = []
+    for step in said.steps:
+        if step.kind == "Dense":
+            layers.append(Dense.load(step))
+        elif step.kind == "Normalize":
+            layers.append(Normalize())
+    return layers
