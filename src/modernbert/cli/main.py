@@ -22,6 +22,7 @@ from modernbert.cli.design import Design
 from modernbert.cli.doctor import Doctor
 from modernbert.cli.embed import Embed
 from modernbert.cli.evaluate import EvaluateSuite, Sweep
+from modernbert.cli.evaluate_retrieval import EvaluateRetrieval
 from modernbert.cli.fill_mask import FillMask
 from modernbert.cli.finetune import Finetune, finetune_words
 from modernbert.cli.model_average import Average
@@ -92,9 +93,13 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluate:
-    """How good a model is after fine-tuning: on a suite of tasks, or at several learning rates."""
+    """How good a model is: after fine-tuning on a suite of tasks or at several learning rates, or at finding documents."""
 
-    verb: Annotated[EvaluateSuite, _named("suite")] | Annotated[Sweep, _named("sweep")]
+    verb: (
+        Annotated[EvaluateSuite, _named("suite")]
+        | Annotated[Sweep, _named("sweep")]
+        | Annotated[EvaluateRetrieval, _named("retrieval")]
+    )
 
 
 Words = (
