@@ -55,10 +55,10 @@ class EvaluateRetrieval:
 
     def _measure(self, wanted: list) -> None:
         from modernbert.core.files import write_atomically
-        from modernbert.retrieval.evaluation.collection import open_collection
         from modernbert.retrieval.evaluation.contenders import rankers
         from modernbert.retrieval.evaluation.evaluate import evaluate
         from modernbert.retrieval.evaluation.rankers import Bm25
+        from modernbert.retrieval.evaluation.sources import open_collection
         from modernbert.retrieval.evaluation.table import report
 
         words = Bm25(stemming=not self.unstemmed, identifiers=self.identifiers)

@@ -1,6 +1,6 @@
 """A collection to search: documents, queries, and which of them belong together.
 
-From a folder in BEIR's layout, or by `hub.py` from the Hub and from mteb's tasks. What does not fit together is said, once, in
+From a folder in BEIR's layout here, from others' places in `hub.py`. What does not fit together is said, once, in
 numbers: a figure measured on half of the queries looks like any other.
 """
 
@@ -40,24 +40,6 @@ class Collection:
                     whole.update(b"%d:" % len(raw) + raw)  # the length keeps an id from running into its text
             whole.update(b"|")
         return whole.hexdigest()
-
-
-def open_collection(word: str, *, split: str = "test") -> Collection:
-    """A folder in BEIR's layout, `hub:OWNER/NAME` in the same layout, or `mteb:TASK`, `mteb:TASK/SUBSET`.
-
-    `mldr`, `codesearchnet` and `stackoverflow-qa`, the other three of the paper, are short for their mteb tasks.
-
-    Raises:
-        UserError: there is none, it cannot be read or had, or nothing in it fits together.
-    """
-    from modernbert.retrieval.evaluation.hub import SHORT, of_hub, of_mteb
-
-    word = SHORT.get(word, word)
-    if word.startswith("mteb:"):
-        return of_mteb(word.removeprefix("mteb:"), split=split)
-    if word.startswith("hub:"):
-        return of_hub(word.removeprefix("hub:"), split=split)
-    return read_collection(Path(word), split=split)
 
 
 def read_collection(folder: Path, *, split: str = "test") -> Collection:

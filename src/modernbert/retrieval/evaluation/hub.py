@@ -10,13 +10,6 @@ from modernbert.core.errors import UserError, require
 from modernbert.data.records import Record
 from modernbert.retrieval.evaluation.collection import Collection, fitted, grades, texts
 
-SHORT = {
-    "mldr": "mteb:MultiLongDocRetrieval/en",
-    "codesearchnet": "mteb:COIRCodeSearchNetRetrieval/python",
-    "stackoverflow-qa": "mteb:StackOverflowQA",
-}
-"""The paper's collections beside BEIR; CodeSearchNet has a subset a language."""
-
 
 def of_hub(source: str, *, split: str = "test") -> Collection:
     """A set with configurations `corpus` and `queries`, its judgements under `default` or `qrels`, or in the set NAME-qrels.

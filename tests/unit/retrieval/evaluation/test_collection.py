@@ -3,7 +3,7 @@ import dataclasses
 import pytest
 
 from modernbert.core.errors import UserError
-from modernbert.retrieval.evaluation.collection import Collection, open_collection, read_collection
+from modernbert.retrieval.evaluation.collection import Collection, read_collection
 from support.collections import small_collection, write_beir, write_small
 
 CORPUS = [{"_id": "1", "title": "Ships", "text": "They sail."}, {"_id": 2, "text": "Zwei Türme"}, {"id": "3", "title": "", "text": "three"}]  # fmt: skip
@@ -13,7 +13,7 @@ QUERIES = [{"_id": "a", "text": "what sails?"}, {"_id": "b", "text": "unasked"},
 @pytest.mark.parametrize("packed", ["", ".xz", ".gz"])
 def test_a_folder_in_beirs_layout_is_read(tmp_path, packed):
     write_beir(tmp_path / "sea", corpus=CORPUS, queries=QUERIES, qrels="a 1 2\na 3 0\nc 2 1.0", packed=packed)
-    found = open_collection(str(tmp_path / "sea"))
+    found = read_collection(tmp_path / "sea")
     assert found == Collection(
         name="sea",
         documents={"1": "Ships They sail.", "2": "Zwei Türme", "3": "three"},

@@ -7,8 +7,8 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from modernbert.core.errors import MissingExtraError, UserError
-from modernbert.retrieval.evaluation.collection import open_collection
 from modernbert.retrieval.evaluation.hub import of_task
+from modernbert.retrieval.evaluation.sources import open_collection
 
 CARD = """---
 configs:
