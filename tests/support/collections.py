@@ -42,9 +42,9 @@ def small_collection(*, documents: int = 60, queries: int = 12, seed: int = 3) -
     return Collection(name="stories", documents=stories, queries=asked, relevant=relevant)
 
 
-def write_small(folder: Path) -> Path:
+def write_small(folder: Path, **size: int) -> Path:
     """`small_collection` as files."""
-    collection = small_collection()
+    collection = small_collection(**size)
     return write_beir(
         folder,
         corpus=[{"_id": id_, "title": "", "text": text} for id_, text in collection.documents.items()],

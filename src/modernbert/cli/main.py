@@ -37,6 +37,7 @@ from modernbert.cli.recipe import Copy, List, Show
 from modernbert.cli.tag import Tag
 from modernbert.cli.tokenizer import Check as CheckTokenizer
 from modernbert.cli.tokenizer import Train
+from modernbert.cli.train_retrieval import MineNegatives, TrainRetrieval
 from modernbert.core.errors import UserError
 
 
@@ -117,6 +118,8 @@ Words = (
     | Annotated[Answer, _named("answer")]
     | Annotated[Choose, _named("choose")]
     | Annotated[Finetune, _named("finetune")]
+    | Annotated[TrainRetrieval, _named("train-retrieval")]
+    | Annotated[MineNegatives, _named("mine-negatives")]
     | Annotated[Evaluate, _named("evaluate")]
     | Annotated[Bench, _named("bench")]
     | Annotated[Design, _named("design")]

@@ -16,6 +16,7 @@ from modernbert.retrieval.evaluation.vectors import Dense, Encodings, Late
 
 Kind = Literal["bm25", "dense", "late", "rerank", "hybrid"]
 STOCK = "st:"
+_OURS = {"dense": ("embedder", "Embedder"), "late": ("late", "LateInteraction"), "rerank": ("reranker", "Reranker")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,19 +98,10 @@ def open_model(kind: str, source: str) -> tuple[Any, Facts]:
         return _stock(kind, source.removeprefix(STOCK))
     from modernbert.model.hub import folder_of
 
+    file, made = _OURS[kind]
     folder = folder_of(source, head="embedding" if kind == "dense" else None)
-    facts: Facts = {"by": "modernbert", "content": _content(folder)}
-    if kind == "dense":
-        from modernbert.retrieval.embedder import Embedder
-
-        return Embedder.from_pretrained(source), facts
-    if kind == "late":
-        from modernbert.retrieval.late import LateInteraction
-
-        return LateInteraction.from_pretrained(source), facts
-    from modernbert.retrieval.reranker import Reranker
-
-    return Reranker.from_pretrained(source), facts
+    model = getattr(require(f"modernbert.retrieval.{file}"), made).from_pretrained(source)
+    return model, {"by": f"modernbert {made}", "content": _content(folder)}
 
 
 def _stock(kind: str, source: str) -> tuple[Any, Facts]:
