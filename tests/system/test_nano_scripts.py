@@ -17,8 +17,9 @@ from modernbert.data.pieces import InMemory
 from modernbert.data.shard_writer import write_shards
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.ops.loss import IGNORE
+from support.collections import small_collection, write_small
 from support.packages import adapter, package
-from support.small import small_model
+from support.small import small_checkpoint, small_model
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -201,3 +202,21 @@ def test_the_plain_run_reads_the_mixture_by_its_weights(tmp_path):
         tokens[name] += documents.length(number)
         assert len(documents[number]["input_ids"]) == documents.length(number)
     assert tokens["long"] / sum(tokens.values()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_retrieval_is_judged_on_both_sets_for_everybody(tmp_path, monkeypatch):
+    import retrieval
+
+    monkeypatch.setattr(retrieval, "library", small_collection)
+    words = [
+        "retrieval.py",
+        str(write_small(tmp_path / "scifact")),
+        "--models",
+        f"own={small_checkpoint(tmp_path / 'm')}",
+    ]
+    monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / "retrieval.json")])
+    retrieval.main()
+    found = json.loads((tmp_path / "retrieval.json").read_text())
+    assert found.keys() == {"BM25", "own"}
+    assert all(scores.keys() == {"scifact", "standard library"} for scores in found.values())
+    assert found["BM25"]["scifact"] > found["own"]["scifact"] > 0

@@ -22,6 +22,7 @@ from modernbert.cli.design import Design
 from modernbert.cli.doctor import Doctor
 from modernbert.cli.embed import Embed
 from modernbert.cli.evaluate import EvaluateSuite, Sweep
+from modernbert.cli.evaluate_retrieval import EvaluateRetrieval
 from modernbert.cli.fill_mask import FillMask
 from modernbert.cli.finetune import Finetune, finetune_words
 from modernbert.cli.model_average import Average
@@ -37,6 +38,7 @@ from modernbert.cli.rerank import Rerank
 from modernbert.cli.tag import Tag
 from modernbert.cli.tokenizer import Check as CheckTokenizer
 from modernbert.cli.tokenizer import Train
+from modernbert.cli.train_retrieval import MineNegatives, TrainRetrieval
 from modernbert.core.errors import UserError
 
 
@@ -93,9 +95,13 @@ class Model:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluate:
-    """How good a model is after fine-tuning: on a suite of tasks, or at several learning rates."""
+    """How good a model is: after fine-tuning on a suite of tasks or at several learning rates, or at finding documents."""
 
-    verb: Annotated[EvaluateSuite, _named("suite")] | Annotated[Sweep, _named("sweep")]
+    verb: (
+        Annotated[EvaluateSuite, _named("suite")]
+        | Annotated[Sweep, _named("sweep")]
+        | Annotated[EvaluateRetrieval, _named("retrieval")]
+    )
 
 
 Words = (
@@ -114,6 +120,8 @@ Words = (
     | Annotated[Answer, _named("answer")]
     | Annotated[Choose, _named("choose")]
     | Annotated[Finetune, _named("finetune")]
+    | Annotated[TrainRetrieval, _named("train-retrieval")]
+    | Annotated[MineNegatives, _named("mine-negatives")]
     | Annotated[Evaluate, _named("evaluate")]
     | Annotated[Bench, _named("bench")]
     | Annotated[Design, _named("design")]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from modernbert.core.errors import require
 from modernbert.core.files import write_atomically
-from modernbert.tasks.finetune.watch import read_metrics
+from modernbert.train.watch import read_metrics
 
 _PARTS = {
     "eval_loss",

@@ -17,8 +17,8 @@ from modernbert.tasks.finetune.examples import Examples, Labelled
 from modernbert.tasks.finetune.features import Features, collate
 from modernbert.tasks.finetune.scores import score
 from modernbert.tasks.finetune.stock import Trainee
-from modernbert.tasks.finetune.watch import watch
 from modernbert.text.tokenizer import Tokenizer
+from modernbert.train.watch import watch
 
 _PASSED = (
     "num_train_epochs", "max_steps", "per_device_train_batch_size", "per_device_eval_batch_size",

@@ -12,7 +12,6 @@ The loop is transformers' `Trainer` around stock heads; what is inside them runs
 """
 
 import json
-import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -20,10 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-import torch
 
-from modernbert.core.claims import refuse_another
-from modernbert.core.config import read, write
 from modernbert.core.errors import UserError, require
 from modernbert.core.files import atomic_folder, content_hash, write_atomically
 from modernbert.core.log import say
@@ -41,6 +37,7 @@ from modernbert.tasks.finetune.splits import read_splits
 from modernbert.tasks.finetune.stock import Trainee, save_merged, stock_model
 from modernbert.tasks.prediction import Prediction, softmax
 from modernbert.text.tokenizer import Tokenizer
+from modernbert.train.run_folder import claim, last_checkpoint, machine, versions
 
 RESULTS = "results.json"
 _FREE = ("out", "report_to", "per_device_eval_batch_size")
@@ -81,7 +78,7 @@ def finetune(settings: Finetune) -> Outcome:
     """
     require("transformers", extra="finetune")
     require("accelerate", extra="finetune")
-    _claim(settings)
+    claim(settings, settings.out, free=_FREE)
     if (settings.out / RESULTS).exists():
         say(f"{settings.out} holds a finished run: nothing was trained; remove the folder to run it again")
         return _read_outcome(settings.out)
@@ -96,7 +93,7 @@ def finetune(settings: Finetune) -> Outcome:
     }
     trainer = make_loop(settings, trainee, examples, splits, tokenizer)
     began = time.perf_counter()
-    checkpoint = _last_checkpoint(settings.out)
+    checkpoint = last_checkpoint(settings.out)
     if checkpoint is not None:
         say(f"going on from {checkpoint}")
     trainer.train(resume_from_checkpoint=checkpoint)
@@ -127,19 +124,6 @@ def finetune(settings: Finetune) -> Outcome:
     )
     _save(settings, trainee, tokenizer, prediction, outcome, columns)
     return outcome
-
-
-def _claim(settings: Finetune) -> None:
-    """Make the folder, or check that the run in it is this one."""
-    recipe = settings.out / "recipe.yaml"
-    if recipe.exists():
-        refuse_another(read(Finetune, recipe), settings, recipe=recipe, flag="--out", free=_FREE)
-    try:
-        write(settings, recipe)
-    except OSError as error:
-        raise UserError(
-            f"{settings.out} cannot be written ({error.strerror}): choose another folder with --out"
-        ) from None
 
 
 def _examples(settings: Finetune) -> tuple[Examples, bool, dict[str, str]]:
@@ -224,10 +208,8 @@ def _save(
         **asdict(outcome),
         "folder": str(outcome.folder),
         "temperature": prediction.temperature,
-        "versions": _versions(),
-        "machine": f"{platform.processor() or platform.machine()}, {torch.get_num_threads()} threads"
-        if not torch.cuda.is_available()
-        else torch.cuda.get_device_name(),
+        "versions": versions("modernbert", "torch", "transformers"),
+        "machine": machine(),
     }
     with atomic_folder(outcome.model) as folder:
         save_merged(trainee, folder)
@@ -260,24 +242,6 @@ def _read_outcome(out: Path) -> Outcome:
     facts = json.loads((out / RESULTS).read_text(encoding="utf-8"))
     kept = {f.name: facts[f.name] for f in fields(Outcome)}
     return Outcome(**{**kept, "folder": out, "labels": tuple(facts["labels"])})
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {
-        "python": platform.python_version(),
-        **{name: version(name) for name in ("modernbert", "torch", "transformers")},
-    }
-
-
-def _last_checkpoint(out: Path) -> str | None:
-    found = [
-        path
-        for path in out.glob("checkpoint-*")
-        if (path / "trainer_state.json").is_file() and path.name[11:].isdigit()
-    ]
-    return str(max(found, key=lambda path: int(path.name[11:]))) if found else None
 
 
 def _seconds_before(out: Path, checkpoint: str | None) -> float:

@@ -14,18 +14,19 @@ from modernbert.core.log import progress
 METRICS = "metrics.jsonl"
 
 
-def watch(transformers: Any, out: Path) -> Any:
+def watch(transformers: Any, out: Path, *, called: str = "fine-tuning") -> Any:
     """The callback; a context manager around training that shows a bar and listens for signals."""
 
     class Watch(_Watch, transformers.TrainerCallback):
         pass
 
-    return Watch(out, transformers.utils.logging)
+    return Watch(out, transformers.utils.logging, called)
 
 
 class _Watch:
-    def __init__(self, out: Path, logging: Any) -> None:
+    def __init__(self, out: Path, logging: Any, called: str) -> None:
         self._logging = logging
+        self._called = called
         self._path = out / METRICS
         self._said = {"loss": "", "held out": ""}
         self.was_stopped = False
@@ -37,7 +38,7 @@ class _Watch:
         self._is_asked = self._stack.enter_context(stoppable())
         self._stack.enter_context(_without_stock_bars(self._logging))
         self._bar = self._stack.enter_context(progress("loss", "held out"))
-        self._task = self._bar.add_task("fine-tuning", total=None)
+        self._task = self._bar.add_task(self._called, total=None)
         return self
 
     def __exit__(self, *failure: object) -> None:
@@ -77,9 +78,9 @@ class _Watch:
             file.write(json.dumps(line | logs) + "\n")
         if loss is not None:
             self._said["loss"] = f"{loss:.4f}"
-        held_out = logs.get(f"eval_{args.metric_for_best_model.removeprefix('eval_')}")
-        if held_out is not None:
-            self._said["held out"] = f"{args.metric_for_best_model.removeprefix('eval_')} {held_out:.4f}"
+        best = (args.metric_for_best_model or "").removeprefix("eval_")
+        if (held_out := logs.get(f"eval_{best}")) is not None:
+            self._said["held out"] = f"{best} {held_out:.4f}"
         self._bar.update(self._task, **self._said)
 
 

@@ -1,0 +1,220 @@
+"""Rankers by vectors: one a text (dense) or one a token (late interaction), of any model with sentence-transformers' verbs.
+
+Shapes:  N documents   D width   T tokens of all documents   Q tokens of one query
+"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, cast
+from zipfile import BadZipFile
+
+import numpy as np
+
+from modernbert.core.errors import UserError
+from modernbert.core.files import write_atomically
+from modernbert.retrieval.evaluation.rankers import Facts, Found, Ids, Searcher
+
+_BLOCK = 2**26
+"""Similarities in memory at once."""
+
+
+class Encodes(Protocol):
+    """`Embedder`, `LateInteraction`, and sentence-transformers' `SentenceTransformer` and `MultiVectorEncoder`."""
+
+    def encode_query(self, texts: Any, /) -> Any:
+        """A row a text, or an array [tokens, width] a text."""
+        ...
+
+    def encode_document(self, texts: Any, /) -> Any:
+        """As `encode_query`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vectors:
+    """Vectors of texts, one after another."""
+
+    rows: np.ndarray
+    """float32 [T, D]."""
+    lengths: np.ndarray | None
+    """Rows of each text, where a text has several."""
+    seconds: float
+    """What it took to encode them, whenever that was."""
+
+
+class Encodings:
+    """A model that encodes the same list of documents once, also for several rankers, and across runs where it has a folder."""
+
+    def __init__(self, model: Encodes, *, facts: Facts, cache: Path | None = None) -> None:
+        self.model = model
+        self.facts = facts
+        """Names the model by its content; the folder trusts it."""
+        self._cache = cache
+        self._kept: dict[str, Vectors] = {}
+
+    def documents(self, texts: Sequence[str]) -> Vectors:
+        """Encoded now, or taken from where they are."""
+        key = _key(self.facts, texts)
+        if key in self._kept:
+            return self._kept[key]
+        path = self._cache / f"{key}.npz" if self._cache else None
+        found = _read(path) if path is not None and path.is_file() else None
+        if found is None:
+            start = time.perf_counter()
+            given = self.model.encode_document(list(texts))
+            found = _vectors(given, time.perf_counter() - start)
+            if path is not None:
+                _write(path, found)
+        self._kept = {key: found}  # the last collection only: a larger one needs the memory
+        return found
+
+    def queries(self, texts: Sequence[str]) -> Vectors:
+        """Encoded now, for that is part of an answer's time."""
+        return _vectors(self.model.encode_query(list(texts)), 0.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dense:
+    """Cosine, or the dot product where the model says so, with every document."""
+
+    encodings: Encodings
+    name: str
+
+    @property
+    def facts(self) -> Facts:
+        """What a figure depends on."""
+        return {"kind": "dense", "model": self.encodings.facts}
+
+    def index(self, documents: Mapping[str, str]) -> Searcher:
+        """Encode the documents."""
+        return _Scan(self.encodings, documents, _similarity(self.encodings.model, ("cosine", "dot"), "dense"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """MaxSim: for each token of the query its best token of the document, and their sum."""
+
+    encodings: Encodings
+    name: str
+
+    @property
+    def facts(self) -> Facts:
+        """What a figure depends on."""
+        return {"kind": "late", "model": self.encodings.facts}
+
+    def index(self, documents: Mapping[str, str]) -> Searcher:
+        """Encode the documents."""
+        return _Scan(self.encodings, documents, _similarity(self.encodings.model, ("maxsim",), "late"))
+
+
+class _Scan:
+    def __init__(self, encodings: Encodings, documents: Mapping[str, str], similarity: str) -> None:
+        self._encodings, self._similarity = encodings, similarity
+        self._ids = Ids(list(documents))
+        vectors = encodings.documents(list(documents.values()))
+        start = time.perf_counter()
+        if (vectors.lengths is not None) != (similarity == "maxsim"):
+            found = "one vector a token" if vectors.lengths is not None else "one vector a text"
+            raise UserError(f"the model gives {found}, expected the other: rank with {'late' if vectors.lengths is not None else 'dense'}")  # fmt: skip
+        self._rows = unit(vectors.rows) if similarity == "cosine" else vectors.rows
+        self._starts = None if vectors.lengths is None else np.cumsum(vectors.lengths) - vectors.lengths
+        self._lengths = vectors.lengths
+        self.num_bytes = self._rows.nbytes
+        self.build_seconds = vectors.seconds + time.perf_counter() - start
+
+    def search(self, queries: Sequence[str], most: int) -> list[Found]:
+        asked = self._encodings.queries(queries)
+        if asked.lengths is None:
+            rows = unit(asked.rows) if self._similarity == "cosine" else asked.rows
+            size = max(1, _BLOCK // max(1, len(self._ids.ids)))
+            return [
+                self._ids.best(scores_N, most)
+                for start in range(0, len(rows), size)
+                for scores_N in rows[start : start + size] @ self._rows.T
+            ]
+        ends = np.cumsum(asked.lengths)
+        assert self._starts is not None
+        assert self._lengths is not None
+        return [
+            self._ids.best(maxsim(asked.rows[end - length : end], self._rows, self._starts, self._lengths), most)
+            for end, length in zip(ends, asked.lengths, strict=True)
+        ]
+
+
+def maxsim(query_QD: np.ndarray, rows_TD: np.ndarray, starts_N: np.ndarray, lengths_N: np.ndarray) -> np.ndarray:
+    """For each document the sum over the query's tokens of the largest dot product; -inf for a document without a token."""
+    scores_N = np.full(len(starts_N), -np.inf, dtype=np.float32)
+    full = np.flatnonzero(lengths_N)
+    if not len(full):
+        return scores_N
+    room = max(1, _BLOCK // max(1, len(query_QD)))
+    first = 0
+    while first < len(full):
+        begin = starts_N[full[first]]
+        ends = starts_N[full[first:]] + lengths_N[full[first:]] - begin
+        last = first + max(1, int(np.searchsorted(ends, room, side="right")))
+        block = full[first:last]
+        similar_QT = query_QD @ rows_TD[begin : starts_N[block[-1]] + lengths_N[block[-1]]].T
+        # empty documents have no rows, so the starts of full ones cut the stream without gaps
+        scores_N[block] = np.maximum.reduceat(similar_QT, starts_N[block] - begin, axis=1).sum(0)
+        first = last
+    return scores_N
+
+
+def unit(rows: np.ndarray) -> np.ndarray:
+    """Every row at length 1; a row of zeros stays one."""
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+
+def _similarity(model: Encodes, expected: tuple[str, ...], kind: str) -> str:
+    name = str(getattr(model, "similarity_fn_name", None) or expected[0])
+    if name not in expected:
+        raise UserError(
+            f"the model's similarity is {name!r}, expected {' or '.join(expected)} for a {kind} ranker: choose another ranker"
+        )
+    return name
+
+
+def _vectors(given: Any, seconds: float) -> Vectors:
+    if isinstance(given, list) and not (given and np.ndim(_array(given[0])) == 1):
+        # rows of zeros stand for tokens that are not there, as in sentence-transformers' maxsim
+        arrays = [rows[rows.any(1)] for rows in map(_array, given)]
+        lengths = np.array([len(rows) for rows in arrays], dtype=np.int64)
+        return Vectors(rows=np.concatenate(arrays) if arrays else np.zeros((0, 0), np.float32), lengths=lengths, seconds=seconds)  # fmt: skip
+    rows = np.stack([_array(row) for row in given]) if isinstance(given, list) else _array(given)
+    return Vectors(rows=rows, lengths=None, seconds=seconds)
+
+
+def _array(given: Any) -> np.ndarray:
+    """float32, whether it was an array or a tensor on some device."""
+    if hasattr(given, "detach"):
+        given = given.detach().float().cpu().numpy()
+    return np.asarray(given, dtype=np.float32)
+
+
+def _key(facts: Facts, texts: Sequence[str]) -> str:
+    whole = hashlib.sha256(repr(sorted(facts.items())).encode())
+    for text in texts:
+        raw = text.encode("utf-8", "surrogatepass")
+        whole.update(b"%d:" % len(raw) + raw)
+    return whole.hexdigest()
+
+
+def _write(path: Path, vectors: Vectors) -> None:
+    parts = {"rows": vectors.rows, "seconds": np.float64(vectors.seconds)}
+    if vectors.lengths is not None:
+        parts["lengths"] = vectors.lengths
+    with write_atomically(path) as file:
+        np.savez(file, **cast("dict[str, Any]", parts))
+
+
+def _read(path: Path) -> Vectors:
+    try:
+        with path.open("rb") as file, np.load(file) as parts:
+            lengths = parts.get("lengths")
+            return Vectors(rows=parts["rows"], lengths=lengths, seconds=float(parts["seconds"]))
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise UserError(f"{path}: is no kept encoding ({error}): delete it, it will be made again") from None
