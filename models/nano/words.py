@@ -1,0 +1,156 @@
+"""The model that `embedding.yaml` trains, as it is before a layer has learnt anything: words alone.
+
+    python models/nano/words.py runs/nano/pairs.jsonl --out runs/nano/words
+
+Token embeddings are counted (train/cooccurrence.py), and then learn which pairs belong together, each pair against all others of
+its batch. The layers are there, but silent: their outputs are 0, and their place in the stream is what comes next. So a
+step costs a look-up and a norm instead of an encoder, and in minutes every token has seen more pairs than the whole model could
+read in a day. What is written computes exactly what was trained here.
+
+Shapes:  V vocabulary   D width   N texts   T tokens
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from modernbert.core.files import atomic_folder
+from modernbert.core.heap import keep_large_blocks
+from modernbert.core.log import say
+from modernbert.model.encoder import Encoder
+from modernbert.model.folder import copy_tokenizer
+from modernbert.model.store import save
+from modernbert.text.tokenizer import Tokenizer
+from modernbert.train.corpora import Corpora
+from modernbert.train.recipes import read_recipe
+from modernbert.train.start import starting_model
+
+HERE = Path(__file__).parent
+SHAPE = "model={num_hidden_layers: 3, hidden_size: 256, intermediate_size: 384, num_attention_heads: 4, initializer_range: 0.04}"
+LONGEST = 256
+"""Tokens of a text."""
+SCALE = 20.0
+"""Cosines are multiplied by it, sentence-transformers' own."""
+
+
+def main() -> None:
+    """Count, learn, write."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("pairs", type=Path, help="JSON lines with anchor and positive, shuffled")
+    words.add_argument(
+        "--recipe", nargs="+", default=[HERE / "nano.yaml", HERE / "mixture.yaml"], help="whose text is counted"
+    )
+    words.add_argument("--tokenizer", type=Path, default=Path("runs/nano/tokenizer"))
+    words.add_argument("--epochs", type=float, default=3)
+    words.add_argument("--batch", type=int, default=1024)
+    words.add_argument("--lr", type=float, default=0.02, help="of embeddings whose root mean square is 1")
+    words.add_argument("--seed", type=int, default=17)
+    words.add_argument("--out", type=Path, required=True)
+    given = words.parse_args()
+    keep_large_blocks()
+    tokenizer = Tokenizer.load(given.tokenizer)
+    model = silent_model(given.recipe)
+    began = time.perf_counter()
+    losses = learn(model, encoded(given.pairs, tokenizer), given.epochs, given.batch, given.lr, given.seed)
+    with atomic_folder(given.out) as out:
+        save(model, out)
+        copy_tokenizer(given.tokenizer, out)
+        facts = {
+            "epochs": given.epochs,
+            "batch": given.batch,
+            "lr": given.lr,
+            "seconds": round(time.perf_counter() - began),
+        }
+        (out / "training.json").write_text(json.dumps(facts | {"losses": losses}, indent=1) + "\n")
+    print(f"{given.out}: loss {losses[0]:.2f} at first, {losses[-1]:.2f} at the end")
+
+
+def silent_model(recipe: Sequence[str | Path]) -> Encoder:
+    """Counted embeddings below layers that add nothing to them."""
+    read = read_recipe(recipe, [SHAPE, "start={kind: fresh, embeddings: counted}"])
+    corpora = Corpora.open(read)
+    model = starting_model(read, corpora.vocabulary, corpora.sources(next(iter(read.stages.values())))).model
+    model.config = replace(model.config, classifier_pooling="mean")
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.attn.Wo.weight.zero_()
+            layer.mlp.Wo.weight.zero_()
+    return model
+
+
+def encoded(path: Path, tokenizer: Tokenizer) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Ids of each pair, [CLS] and [SEP] around them."""
+    with path.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    sides: list[list[np.ndarray]] = []
+    for name in ("anchor", "positive"):
+        ids: list[np.ndarray] = []
+        for start in range(0, len(rows), 4096):  # lists of Python's numbers are large
+            found = tokenizer.encode([row[name] for row in rows[start : start + 4096]], longest=LONGEST).ids
+            ids += [np.array(each, dtype=np.int32) for each in found]
+        sides.append(ids)
+    return list(zip(*sides, strict=True))
+
+
+def learn(
+    model: Encoder, pairs: list[tuple[np.ndarray, np.ndarray]], epochs: float, batch: int, lr: float, seed: int
+) -> list[float]:
+    """Train embeddings and the last norm in place; losses of the steps, each the mean of fifty."""
+    table_VD, gain_D = model.embeddings.tok_embeddings.weight, model.final_norm.weight
+    scale = table_VD.detach().std()
+    rows_VD = (table_VD.detach() / scale).requires_grad_()
+    gains_D = gain_D.detach().clone().requires_grad_()
+    optimizer = torch.optim.Adam([rows_VD, gains_D], lr=lr, betas=(0.9, 0.98))
+    steps = max(1, int(epochs * len(pairs) / batch))
+    losses: list[float] = []
+    for step, members in zip(range(steps), batches(len(pairs), batch, seed), strict=False):
+        for group in optimizer.param_groups:
+            group["lr"] = lr * min(1.0, (step + 1) / (0.05 * steps)) * (1 - step / steps)
+        left_ND, right_ND = (vectors(rows_VD, gains_D, [pairs[i][side] for i in members]) for side in (0, 1))
+        similar_NN = SCALE * left_ND @ right_ND.T
+        right = torch.arange(len(members))
+        loss = (functional.cross_entropy(similar_NN, right) + functional.cross_entropy(similar_NN.T, right)) / 2
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+        if step % 50 == 0:
+            say(f"step {step:,} of {steps:,}: loss {losses[-1]:.3f}")
+    with torch.no_grad():
+        table_VD.copy_(rows_VD * scale)
+        gain_D.copy_(gains_D)
+    return [float(np.mean(losses[i : i + 50])) for i in range(0, len(losses), 50)]
+
+
+def vectors(rows_VD: Tensor, gains_D: Tensor, texts: Sequence[np.ndarray]) -> Tensor:
+    """What an encoder of silent layers gives: its two norms, then the mean over tokens. [N, D], of length 1.
+
+    The embeddings' norm has no gain of its own yet, so the second norm finds normed rows and leaves them as they are.
+    """
+    width = (rows_VD.shape[1],)
+    normed_VD = functional.layer_norm(rows_VD, width) * gains_D
+    offsets_N = torch.tensor(np.cumsum([0] + [len(ids) for ids in texts[:-1]]))
+    ids_T = torch.from_numpy(np.concatenate(texts).astype(np.int64))
+    return functional.normalize(functional.embedding_bag(ids_T, normed_VD, offsets_N, mode="mean"), dim=1)
+
+
+def batches(total: int, batch: int, seed: int) -> Iterator[Any]:
+    """Members of one batch after the other, each epoch in an order of its own."""
+    draw = np.random.default_rng(seed)
+    size = min(batch, total)
+    while True:
+        order = draw.permutation(total)
+        yield from (order[start : start + size] for start in range(0, total - size + 1, size))
+
+
+if __name__ == "__main__":
+    main()
