@@ -16,7 +16,12 @@ from modernbert.retrieval.evaluation.vectors import Dense, Encodings, Late
 
 Kind = Literal["bm25", "dense", "late", "rerank", "hybrid"]
 STOCK = "st:"
-_OURS = {"dense": ("embedder", "Embedder"), "late": ("late", "LateInteraction"), "rerank": ("reranker", "Reranker")}
+_OURS = {
+    "dense": ("embedder", "Embedder", "embedding"),
+    "late": ("late", "LateInteraction", "late"),
+    "rerank": ("reranker", "Reranker", "reranker"),
+}
+"""File and class, and the head that a packaged model's bare name means."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +103,8 @@ def open_model(kind: str, source: str) -> tuple[Any, Facts]:
         return _stock(kind, source.removeprefix(STOCK))
     from modernbert.model.hub import folder_of
 
-    file, made = _OURS[kind]
-    folder = folder_of(source, head="embedding" if kind == "dense" else None)
+    file, made, head = _OURS[kind]
+    folder = folder_of(source, head=head)
     model = getattr(require(f"modernbert.retrieval.{file}"), made).from_pretrained(source)
     return model, {"by": f"modernbert {made}", "content": _content(folder)}
 

@@ -140,11 +140,14 @@ class _Words:
         return found
 
 
-class Reranks(Protocol):
-    """sentence-transformers' `CrossEncoder`, or one with its verb."""
+_RANKED = ("corpus_id", "score")
 
-    def rank(self, query: str, documents: Sequence[str], /) -> Sequence[Mapping[str, Any]]:
-        """A `corpus_id` (number of the document) and a `score` for each document."""
+
+class Reranks(Protocol):
+    """`Reranker`, sentence-transformers' `CrossEncoder`, or one with their verb."""
+
+    def rank(self, query: str, documents: Sequence[str], /) -> Sequence[Any]:
+        """A `corpus_id` (number of the document) and a `score` for each document, as keys or as attributes."""
         ...
 
 
@@ -182,7 +185,8 @@ class _Reranking:
             rows = self._settings.model.rank(query, [self._documents[id_] for id_ in ids]) if ids else []
             scores_N = np.full(len(ids), np.nan)
             for row in rows:
-                scores_N[int(row["corpus_id"])] = float(row["score"])
+                number, score = (row[name] if isinstance(row, Mapping) else getattr(row, name) for name in _RANKED)
+                scores_N[int(number)] = float(score)
             found.append(Ids(ids).best(scores_N, most))
         return found
 

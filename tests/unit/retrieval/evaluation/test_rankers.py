@@ -1,5 +1,6 @@
 import math
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -90,6 +91,16 @@ def test_a_reranker_orders_what_the_first_found_and_nothing_else():
     assert list(shallow.index(DOCUMENTS).search(["counted ships"], 5)[0]) == ["a"]
     assert searcher.search(["zebra"], 5) == [{}]
     assert reranked.facts["first"]["kind"] == "bm25"
+
+
+def test_a_reranker_may_answer_in_objects():
+    class Objects(Longest):
+        def rank(self, query, documents):
+            return [SimpleNamespace(**row) for row in super().rank(query, documents)]
+
+    searchers = [Reranked(model=model, first=Bm25(), name="r").index(DOCUMENTS) for model in (Longest(), Objects())]
+    one, other = (searcher.search(["counted ships"], 5) for searcher in searchers)
+    assert one == other != [{}]
 
 
 def test_a_reranker_that_leaves_one_out_is_refused():
