@@ -3,7 +3,7 @@
 Shapes:  N texts   T tokens of a text   D width of the encoder   P width of a vector   Q queries
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -267,7 +267,7 @@ class LateInteraction:
 
     def _beside(
         self, queries: list[list[int]], expansion: Expansion, skipped: Int[Tensor, "K"] | None
-    ) -> Iterable[np.ndarray]:
+    ) -> Iterator[np.ndarray]:
         """Expanded queries whose own tokens do not see the expansion, all of one length."""
         device = next(self.encoder.parameters()).device
         for start in range(0, len(queries), _QUERIES_AT_ONCE):

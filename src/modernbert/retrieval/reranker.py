@@ -5,7 +5,7 @@ Shapes:  M pairs   C labels
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 import torch
@@ -87,7 +87,7 @@ class Reranker:
                 f"{folder}: found {architecture or 'no architecture'}, expected {_ARCHITECTURE}: name a cross-encoder, or "
                 "train one"
             )
-        model = load(said.model_folder, SequenceClassifier, dtype=dtype, device=device)
+        model = cast("SequenceClassifier", load(said.model_folder, SequenceClassifier, dtype=dtype, device=device))
         tokenizer = Tokenizer.load(tokenizer_folder(said.model_folder))
         return cls(
             model,

@@ -184,7 +184,7 @@ class SparseEncoder:
         found = []
         for start, end in pairwise(vectors.indptr):
             ids, weights = vectors.indices[start:end], vectors.data[start:end]
-            order = np.argsort(-weights, kind="stable")[:top_k]
+            order = np.argsort(np.negative(weights), kind="stable")[:top_k]
             found.append([(self.tokenizer.token(int(ids[i])), float(weights[i])) for i in order])
         return found
 
