@@ -19,7 +19,9 @@ def test_a_folder_belongs_to_one_recipe(tmp_path):
     claim(Settings(), tmp_path / "run")
     claim(Settings(), tmp_path / "run")
     claim(Settings(steps=4), tmp_path / "run", free=("steps",))
-    with pytest.raises(ConfigError, match="holds a run of another recipe, which differs in rate: go on with"):
+    with pytest.raises(
+        ConfigError, match=r"holds a run of another recipe, which differs in rate \(0.5 there, 0.25 here\): go on with"
+    ):
         claim(Settings(rate=0.25, steps=4), tmp_path / "run", free=("steps",))
     with pytest.raises(ConfigError, match="differs in rate, steps: go on"):
         claim(Settings(rate=0.25), tmp_path / "run")
