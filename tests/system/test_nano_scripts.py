@@ -164,6 +164,35 @@ def test_a_task_is_learnt_by_counting_and_by_the_model(kind, tmp_path, monkeypat
     assert downstream.judge("mine", "scratch", tmp_path, "wee", seed=1) > 0.5
 
 
+def test_words_learn_pairs_and_the_model_computes_what_was_trained():
+    import words
+    from torch.nn import functional
+
+    from modernbert.model.encoder import Encoder
+    from modernbert.model.pool import pool
+    from modernbert.model.store import fresh
+    from modernbert.ops.packed import Packed
+    from support.tiny import tiny_config
+
+    model = fresh(tiny_config(), Encoder, seed=3)
+    with torch.no_grad():
+        for layer in model.layers:
+            layer.attn.Wo.weight.zero_()
+            layer.mlp.Wo.weight.zero_()
+    draw = np.random.default_rng(1)
+    sides = draw.permutation(120).reshape(2, 60)
+    pairs = [(np.full(3, sides[0, i]), np.array([sides[1, i], 0])) for i in range(60)]
+    losses = words.learn(model, pairs, epochs=120, batch=30, lr=0.02, seed=1)
+    assert losses[-1] < 0.5 * losses[0]
+    texts = [pairs[0][0], pairs[7][1]]
+    packed = Packed.from_lists([ids.tolist() for ids in texts])
+    with torch.no_grad():
+        found = functional.normalize(pool(model(packed), packed, "mean"), dim=1)
+        table = model.embeddings.tok_embeddings.weight
+        expected = words.vectors(table / table.std(), model.final_norm.weight, texts)
+    torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+
+
 def test_a_head_is_packaged_only_on_the_weights_that_it_was_trained_on(tmp_path, monkeypatch):
     import package as script
 

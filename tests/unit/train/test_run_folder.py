@@ -23,7 +23,9 @@ def test_a_folder_belongs_to_one_recipe(tmp_path):
         ConfigError, match=r"holds a run of another recipe, which differs in rate \(0.5 there, 0.25 here\): go on with"
     ):
         claim(Settings(rate=0.25, steps=4), tmp_path / "run", free=("steps",))
-    with pytest.raises(ConfigError, match=r"differs in rate \(0.5 there, 0.25 here\), steps \(4 there, 3 here\): go on"):
+    with pytest.raises(
+        ConfigError, match=r"differs in rate \(0.5 there, 0.25 here\), steps \(4 there, 3 here\): go on"
+    ):
         claim(Settings(rate=0.25), tmp_path / "run")
 
 
