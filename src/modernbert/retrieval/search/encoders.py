@@ -6,20 +6,19 @@ Shapes:  N texts   D width of a text's vector   T tokens of a text   P width of 
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from jaxtyping import Float
 
 from modernbert.core.files import content_hash
 from modernbert.core.packaged import HEADS
-from modernbert.model.adapter import base_of, is_adapter
-from modernbert.model.hub import folder_of
-from modernbert.retrieval.embedder import Embedder
 from modernbert.retrieval.index.manifest import Settings
-from modernbert.retrieval.late import LateInteraction
-from modernbert.retrieval.late_folder import is_late
-from modernbert.text.tokenizer import Span, Tokenizer
+
+if TYPE_CHECKING:  # torch takes seconds to import, and a search by words alone needs none
+    from modernbert.retrieval.embedder import Embedder
+    from modernbert.retrieval.late import LateInteraction
+    from modernbert.text.tokenizer import Span, Tokenizer
 
 Vectors = tuple[Float[np.ndarray, "D"], Float[np.ndarray, "T P"] | None]
 """Of one text: its own, and its tokens'."""
@@ -28,7 +27,7 @@ Vectors = tuple[Float[np.ndarray, "D"], Float[np.ndarray, "T P"] | None]
 class Encoders:
     """What turns chunks and questions into vectors."""
 
-    def __init__(self, model: Embedder | LateInteraction, settings: Settings) -> None:
+    def __init__(self, model: "Embedder | LateInteraction", settings: Settings) -> None:
         self.model = model
         self.settings = settings
         """What an index of these vectors is made with."""
@@ -40,6 +39,11 @@ class Encoders:
         Raises:
             CheckpointError: there is no such model.
         """
+        from modernbert.model.hub import folder_of
+        from modernbert.retrieval.embedder import Embedder
+        from modernbert.retrieval.late import LateInteraction
+        from modernbert.retrieval.late_folder import is_late
+
         folder = folder_of(source, head="embedding")
         fingerprint = fingerprint_of(folder)
         if is_late(folder):
@@ -56,24 +60,30 @@ class Encoders:
         )  # fmt: skip
 
     @property
-    def tokenizer(self) -> Tokenizer:
+    def tokenizer(self) -> "Tokenizer":
         """To count with."""
         return self.model.tokenizer
 
     def documents(self, texts: Sequence[str]) -> list[Vectors]:
         """Of chunks, in order."""
+        from modernbert.retrieval.late import LateInteraction
+
         if isinstance(self.model, LateInteraction):
             return [self._with_mean(tokens) for tokens in self.model.encode_document(texts)]
         return [(vector, None) for vector in self.model.encode_document(texts)]
 
     def query(self, text: str) -> Vectors:
         """Of a question."""
+        from modernbert.retrieval.late import LateInteraction
+
         if isinstance(self.model, LateInteraction):
             return self._with_mean(self.model.encode_query([text])[0])
         return self.model.encode_query([text])[0], None
 
-    def token_spans(self, texts: Sequence[str]) -> list[list[Span]] | None:
+    def token_spans(self, texts: Sequence[str]) -> "list[list[Span]] | None":
         """Where the token of each row of `documents` stands in its text; none where rows are no single tokens."""
+        from modernbert.retrieval.late import LateInteraction
+
         if not isinstance(self.model, LateInteraction) or self.model.settings.pool_factor > 1:
             return None
         return self.model.document_spans(texts)
@@ -87,6 +97,9 @@ class Encoders:
 
 def fingerprint_of(source: str | Path) -> str:
     """A hash of all that decides what a model's vectors are: weights, settings and tokenizer, those below an adapter too."""
+    from modernbert.model.adapter import base_of, is_adapter
+    from modernbert.model.hub import folder_of
+
     folder = folder_of(source, head="embedding")
     whole = hashlib.sha256()
     for path in sorted(path for path in folder.rglob("*") if path.suffix in (".json", ".safetensors", ".metadata")):
