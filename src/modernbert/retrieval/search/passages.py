@@ -8,6 +8,7 @@ are the same), and under `chunk` what is needed to have the chunk again.
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 from modernbert.retrieval.documents.document import Chunk, Json
 from modernbert.retrieval.documents.find import Root
@@ -36,8 +37,7 @@ def record_of(chunk: Chunk, roots: Sequence[Root], vectors: Vectors) -> Record:
 
 def chunk_of(text: str, metadata: Mapping[str, Json], roots: Sequence[Root]) -> Chunk:
     """What `record_of` was given."""
-    own = metadata[_CHUNK]
-    assert isinstance(own, dict)
+    own = _own(metadata)
     length = own["header"]
     path = next((os.fspath(root.path) for root in roots if root.name == own["root"]), own["root"])
     return Chunk(
@@ -52,14 +52,18 @@ def chunk_of(text: str, metadata: Mapping[str, Json], roots: Sequence[Root]) -> 
         symbol=own["symbol"],
         occurrence=own["occurrence"],
         metadata={name: value for name, value in metadata.items() if name not in (*own["filters"], _CHUNK)},
-    )  # type: ignore[arg-type]
+    )
 
 
 def path_inside(metadata: Mapping[str, Json]) -> str:
     """The file's path in its root."""
-    own = metadata[_CHUNK]
-    assert isinstance(own, dict)
+    own = _own(metadata)
     return str(own["inside"] or own["root"])
+
+
+def _own(metadata: Mapping[str, Json]) -> dict[str, Any]:
+    """Of values that `record_of` wrote, whose types are known to be right."""
+    return cast("dict[str, Any]", metadata[_CHUNK])
 
 
 def _place(path: str, roots: Sequence[Root]) -> tuple[str, str]:
