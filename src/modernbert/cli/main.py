@@ -25,6 +25,7 @@ from modernbert.cli.evaluate import EvaluateSuite, Sweep
 from modernbert.cli.evaluate_retrieval import EvaluateRetrieval
 from modernbert.cli.fill_mask import FillMask
 from modernbert.cli.finetune import Finetune, finetune_words
+from modernbert.cli.index import Index
 from modernbert.cli.model_average import Average
 from modernbert.cli.model_check_int8 import CheckInt8
 from modernbert.cli.model_copy import Copy as CopyModel
@@ -35,6 +36,7 @@ from modernbert.cli.pretrain import Pretrain, settings_as_words
 from modernbert.cli.recipe import Check as CheckRecipe
 from modernbert.cli.recipe import Copy, List, Show
 from modernbert.cli.rerank import Rerank
+from modernbert.cli.search import Search
 from modernbert.cli.tag import Tag
 from modernbert.cli.tokenizer import Check as CheckTokenizer
 from modernbert.cli.tokenizer import Train
@@ -115,6 +117,8 @@ Words = (
     | Annotated[FillMask, _named("fill-mask")]
     | Annotated[Embed, _named("embed")]
     | Annotated[Rerank, _named("rerank")]
+    | Annotated[Index, _named("index")]
+    | Annotated[Search, _named("search")]
     | Annotated[Classify, _named("classify")]
     | Annotated[Tag, _named("tag")]
     | Annotated[Answer, _named("answer")]

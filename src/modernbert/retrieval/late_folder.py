@@ -49,6 +49,16 @@ class LateSettings:
     score: Score = "maxsim"
 
 
+def is_late(folder: Path) -> bool:
+    """Whether it says of itself that it gives a vector a token."""
+    said = describe(folder)
+    if said.settings.get("model_type") in ("ColBERT", "MultiVectorEncoder"):
+        return True
+    if said.steps:
+        return any(step.kind == "MultiVectorMask" for step in said.steps)
+    return (_file(folder / "config.json").get("architectures") or [""])[0] == _STANFORD  # type: ignore[index]
+
+
 def read_late(folder: Path, tokenizer: Tokenizer) -> tuple[Described, LateSettings, list[Dense | Normalize]]:
     """The folder's words, what they mean, and the layers behind the encoder in order.
 

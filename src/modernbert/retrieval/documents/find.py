@@ -85,7 +85,7 @@ def find_files(
         UserError: a path is not there, two roots have one name, or a pattern cannot be read.
     """
     walk = _Walk(code=code, hidden=hidden, follow_links=follow_links, largest=largest)
-    for root in _roots(paths):
+    for root in roots_of(paths):
         path = os.fspath(root.path)
         real = os.path.realpath(path)
         if os.path.isdir(real):
@@ -203,7 +203,7 @@ class _Walk:
         self.found.skipped.append(Skipped(path, reason))
 
 
-def _roots(paths: Sequence[Path | str | Root]) -> Iterator[Root]:
+def roots_of(paths: Sequence[Path | str | Root]) -> Iterator[Root]:
     """Every path with a name: that of the folder, with as many folders above as tell it from the others."""
     bare = [path for path in paths if not isinstance(path, Root)]
     parts = {os.path.realpath(path): Path(os.path.realpath(path)).parts for path in bare}
