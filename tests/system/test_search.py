@@ -108,6 +108,9 @@ def test_repositories_are_cut_at_definitions_and_a_new_model_needs_rebuild(home,
     write_model(home / "other", intermediate_size=96)
     assert main(["index", "repo", "--model", "other", "--out", "code"]) == 2
     assert "index anew with --rebuild, or use the first" in capsys.readouterr().err
+    assert main(["index", "--model", "no-such-model", "--out", "code", "--rebuild"]) == 2
+    assert "neither a packaged model" in capsys.readouterr().err
+    assert (home / "code" / "settings.json").is_file()
     assert main(["index", "--model", "other", "--out", "code", "--rebuild", "--json"]) == 0
     assert _rows(capsys)[0]["chunks_encoded"] == 1
     assert main(["search", "save_all", "--in", "code", "--json"]) == 0

@@ -35,7 +35,8 @@ class Index:
 
         from modernbert.core.errors import UserError
         from modernbert.core.log import say
-        from modernbert.retrieval.search.choices import Choices, forget, store_named
+        from modernbert.retrieval.search.choices import Choices, as_store, forget, store_named
+        from modernbert.retrieval.search.encoders import fingerprint_of
         from modernbert.retrieval.searcher import Searcher
 
         store = store_named(self.store)
@@ -46,12 +47,14 @@ class Index:
         before = None if self.rebuild and paths and model else Choices.load(self.out)
         if before is None and paths is None:
             raise UserError(f"{self.out}: found no index and no paths, expected files or folders: name what to index")
-        if self.rebuild:
-            forget(self.out)
         if before is None or self.rebuild:
             model = model or (before.model if before else DEFAULT)
-            if before is not None:
-                paths, code = paths or list(map(Path, before.paths)), code or before.code
+        if before is not None and self.rebuild:
+            paths, code = paths or list(map(Path, before.paths)), code or before.code
+            store = as_store(before.store) if self.store == "edge" else store
+        if self.rebuild:
+            fingerprint_of(model or DEFAULT)  # a model that is not there is told before anything is forgotten
+            forget(self.out)
         with Searcher.open(self.out, model=model, store=store, wait_s=_WAIT_S) as searcher:
             done = searcher.refresh(paths, code=code, show_progress=True)
             num_chunks = len(searcher)
