@@ -52,8 +52,9 @@ class Argument:
     def fits(self, value: object) -> bool:
         """Whether it may be this."""
         if self.least is not None:
-            is_number = isinstance(value, int) and not isinstance(value, bool)
-            return is_number and self.least <= value and (self.most is None or value <= self.most)
+            if not isinstance(value, int) or isinstance(value, bool):
+                return False
+            return self.least <= value and (self.most is None or value <= self.most)
         if self.many and isinstance(value, list):
             return all(isinstance(one, str) for one in value)
         return isinstance(value, str) and bool(value.strip()) and (not self.choices or value in self.choices)

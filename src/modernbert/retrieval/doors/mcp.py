@@ -32,8 +32,6 @@ def server(repositories: Sequence[Repository], *, room: int = 2000) -> "Server":
     import mcp.types as types
     from mcp.server import Server
 
-    from modernbert import __version__
-
     tools = Tools(repositories, room=room)
     one_at_a_time = anyio.Lock()
     listed = [
@@ -52,9 +50,7 @@ def server(repositories: Sequence[Repository], *, room: int = 2000) -> "Server":
             texts, is_error = await anyio.to_thread.run_sync(_answer, tools, call.name, call.arguments or {})
         return types.CallToolResult(content=[types.TextContent(text=text) for text in texts], is_error=is_error)
 
-    return Server(
-        "modernbert", version=__version__, instructions=_HOW, on_list_tools=list_tools, on_call_tool=call_tool
-    )
+    return Server("modernbert", instructions=_HOW, on_list_tools=list_tools, on_call_tool=call_tool)
 
 
 def serve(repositories: Sequence[Repository], *, room: int = 2000) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modernbert.core.errors import UserError
-from modernbert.retrieval.doors.arguments import Argument, Value, checked
+from modernbert.retrieval.doors.arguments import Argument, checked
 from modernbert.retrieval.doors.reading import paths_in, read_lines
 from modernbert.retrieval.doors.repository import Repository
 from modernbert.retrieval.searcher import Found
@@ -95,7 +95,7 @@ class Tools:
             raise UserError(f"{name!r}: no such tool, expected one of {', '.join(self.by_name)}")
         return tool.answer(**checked(name, tool.arguments, arguments))
 
-    def _search(self, *, query: str, top_k: int, where: Value, mode: Any, index: str | None) -> list[str]:
+    def _search(self, *, query: str, top_k: int, where: Any, mode: Any, index: str | None) -> list[str]:
         asked = self._chosen(index)
         notes = _renewed(asked)
         found = [

@@ -24,7 +24,7 @@ def test_it_gives_nodes_with_scores_and_shows_a_model_the_citation_only(notes):
     first, second = retriever(notes, top_k=2).retrieve("who heard the bell")
     assert first.node.get_content() == FILES["notes/bell.txt"]
     assert first.score >= second.score
-    cited = f"citation: [1] {first.metadata['path']}:1-2\n\n{FILES['notes/bell.txt']}"
+    cited = f"citation: [1] {first.metadata['path']}:1-2\n\n{FILES['notes/bell.txt'].strip()}"
     assert first.node.get_content(MetadataMode.LLM) == cited
     assert first.node.get_content(MetadataMode.EMBED) == FILES["notes/bell.txt"]
     (joined,) = retriever(notes, budget=200, where="path=lamps.md").retrieve("lamps")
