@@ -1,10 +1,11 @@
 """Every block that the README and docs/ show is run, page by page and in order, where a demonstration has been.
 
 bash and python blocks are run. A yaml block is read strictly, over a recipe; where its first line is a comment with
-a name, such as `# mine.yaml`, it is also written to that file for the blocks behind it. A text block is only looked at
+a name, such as `# mine.yaml`, it is also written to that file for the blocks behind it. A json block is parsed. A text block is only looked at
 by people: what needs several GPUs, or a network.
 """
 
+import json
 import os
 import re
 import shutil
@@ -85,7 +86,10 @@ def _check(words, home, where, env=None):
     assert done.returncode == 0, f"{where}: {words[-1]}\n{done.stdout}\n{done.stderr}"
 
 
-RUNNERS = {"bash": _run_bash, "python": _run_python, "yaml": _read_yaml, "text": lambda code, home, where: None}
+RUNNERS = {
+    "bash": _run_bash, "python": _run_python, "yaml": _read_yaml, "json": lambda code, home, where: json.loads(code),
+    "text": lambda code, home, where: None,
+}  # fmt: skip
 
 
 def test_python_blocks_print_what_their_readers_expect(home):

@@ -26,6 +26,7 @@ from modernbert.cli.evaluate_retrieval import EvaluateRetrieval
 from modernbert.cli.fill_mask import FillMask
 from modernbert.cli.finetune import Finetune, finetune_words
 from modernbert.cli.index import Index
+from modernbert.cli.mcp import Mcp
 from modernbert.cli.model_average import Average
 from modernbert.cli.model_check_int8 import CheckInt8
 from modernbert.cli.model_copy import Copy as CopyModel
@@ -119,6 +120,7 @@ Words = (
     | Annotated[Rerank, _named("rerank")]
     | Annotated[Index, _named("index")]
     | Annotated[Search, _named("search")]
+    | Annotated[Mcp, _named("mcp")]
     | Annotated[Classify, _named("classify")]
     | Annotated[Tag, _named("tag")]
     | Annotated[Answer, _named("answer")]

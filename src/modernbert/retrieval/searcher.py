@@ -157,7 +157,7 @@ class Searcher:
         spans = self._spans(parsed, asked, found)
         return [_found(one, own) for one, own in zip(found, spans, strict=True)]
 
-    def context(self, query: str, *, budget: int, top_k: int = 20) -> Context:
+    def context(self, query: str, *, budget: int, top_k: int = 20, where: Where = None) -> Context:
         """What a language model should read to answer: the best chunks that fit into so many of the model's tokens.
 
         Raises:
@@ -169,7 +169,7 @@ class Searcher:
         found: list[Candidate] = []
         if len(self._index):
             found = candidates(
-                self._index, parsed, self._asked(parsed, "hybrid"), roots=self._roots(), top_k=top_k, where=None,
+                self._index, parsed, self._asked(parsed, "hybrid"), roots=self._roots(), top_k=top_k, where=where,
                 mode="hybrid", code=self.choices.code,
             )  # fmt: skip
         return assemble([one.chunk for one in found], budget=budget, count=tokens_of(self._encoders().tokenizer))

@@ -37,6 +37,8 @@ class Context:
 
     text: str
     citations: tuple[Citation, ...]
+    passages: tuple[str, ...]
+    """The text of each citation, without it."""
     size: int
     """Of the text, as counted; never above the budget."""
     num_left_out: int
@@ -85,7 +87,10 @@ def assemble(chunks: Sequence[Chunk], *, budget: int, count: Count | None = None
             passages = _cut(chunk, budget, count)
     text = _render(passages)
     citations = tuple(_citation(number, passage) for number, passage in enumerate(passages, start=1))
-    return Context(text=text, citations=citations, size=_size(text, count), num_left_out=num_left_out)
+    return Context(
+        text=text, citations=citations, passages=tuple(_trimmed(passage.text) for passage in passages),
+        size=_size(text, count), num_left_out=num_left_out,
+    )  # fmt: skip
 
 
 def _with(passages: Sequence[_Passage], new: _Passage) -> list[_Passage]:
@@ -136,14 +141,18 @@ def _render(passages: Sequence[_Passage]) -> str:
 
 def _trimmed(text: str) -> str:
     """Without empty lines at the ends; the first line keeps its indentation."""
-    lines = text.rstrip().split("\n")
-    first = next((place for place, line in enumerate(lines) if line.strip()), 0)
-    return "\n".join(lines[first:])
+    return "\n".join(text.rstrip().split("\n")[_num_empty(text) :])
+
+
+def _num_empty(text: str) -> int:
+    """How many lines before the first one that is not empty."""
+    return next((place for place, line in enumerate(text.split("\n")) if line.strip()), 0)
 
 
 def _citation(number: int, passage: _Passage) -> Citation:
     return Citation(
-        number=number, document=passage.chunk.document, path=passage.chunk.path, first_line=passage.first_line,
+        number=number, document=passage.chunk.document, path=passage.chunk.path,
+        first_line=min(passage.first_line + _num_empty(passage.text), passage.last_line),
         last_line=passage.last_line,
     )  # fmt: skip
 

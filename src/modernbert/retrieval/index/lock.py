@@ -11,6 +11,10 @@ from typing import Self
 from modernbert.core.errors import UnsupportedError, UserError
 
 
+class InUseError(UserError):
+    """Another process, or another `Index` of this one, owns the folder."""
+
+
 class Lock:
     """Held from making until `close`."""
 
@@ -18,7 +22,7 @@ class Lock:
         """Take it, waiting at most so many seconds for another process to let go.
 
         Raises:
-            UserError: another process, or another `Index` of this one, holds it; the sentence says which, since when.
+            InUseError: another process, or another `Index` of this one, holds it; the sentence says which, since when.
         """
         try:
             import fcntl
@@ -39,7 +43,7 @@ class Lock:
                     holder = _describe(self._file)
                     os.close(self._file)
                     waited = f" after {wait_s:g} s" if wait_s else ""
-                    raise UserError(
+                    raise InUseError(
                         f"{path.parent}: the index is still in use{waited} by {holder}: let it finish, wait longer with "
                         "wait_s, or open it with read_only=True"
                     ) from None

@@ -1,0 +1,115 @@
+"""An index folder as a server keeps it: owned and always fresh, or seen beside its owner."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Self
+
+from modernbert.core.errors import UserError
+from modernbert.retrieval.documents.find import roots_of
+from modernbert.retrieval.index.lock import InUseError
+from modernbert.retrieval.index.manifest import read_manifest
+from modernbert.retrieval.search.choices import FOLDER, INDEX, SETTINGS, nearest
+from modernbert.retrieval.searcher import Searcher
+
+
+class Repository:
+    """One index. While another process owns it, this is a view of that one's last commit."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        """Open it.
+
+        Raises:
+            UserError: there is no index, or it is damaged.
+        """
+        self.name, self.folder = name, folder
+        self.owner: str | None = None
+        """The sentence that says who else owns it; None when it is ours."""
+        self._seen = -1
+        self.searcher = self._open()
+
+    def renew(self) -> str:
+        """Be as new as can be, and say in one line what that took or why it cannot be."""
+        if self.owner is not None:
+            self._take_over()
+        if self.owner is not None:
+            return f"{self.name}: read-only, as of the last commit; {self.owner}"
+        done = self.searcher.refresh()
+        return f"{self.name}: {done.report}; {done.chunks_encoded:,} chunks encoded"
+
+    def describe(self) -> str:
+        """One line: what it holds."""
+        choices = self.searcher.choices
+        kind = "code" if choices.code else "documents"
+        state = "" if self.owner is None else f"; read-only, as of the last commit; {self.owner}"
+        return f"{self.name}: {len(self.searcher):,} chunks of {kind} in {', '.join(choices.paths)}{state}"
+
+    def close(self) -> None:
+        """Let go of the folder."""
+        self.searcher.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _open(self) -> Searcher:
+        manifest = read_manifest(self.folder / INDEX)
+        self._seen = -1 if manifest is None else manifest.commit
+        try:
+            searcher = Searcher.open(self.folder)
+        except InUseError as in_use:
+            self.owner = _holder(in_use)
+            return Searcher.open(self.folder, read_only=True)
+        self.owner = None
+        return searcher
+
+    def _take_over(self) -> None:
+        """Own it if its owner is gone; else see what that one has committed since."""
+        try:
+            owned = Searcher.open(self.folder)
+        except InUseError as in_use:
+            self.owner = _holder(in_use)
+            manifest = read_manifest(self.folder / INDEX)
+            if manifest is None or manifest.commit == self._seen:
+                return
+            self._seen = manifest.commit
+            owned = Searcher.open(self.folder, read_only=True)
+        else:
+            self.owner = None
+        self.searcher.close()
+        self.searcher = owned
+
+
+def folders_of(words: Sequence[str | Path]) -> dict[str, Path]:
+    """The index folders meant, by name: that of the folder which holds `.modernbert-index`, or the index's own.
+
+    None named: the nearest one, here or above.
+
+    Raises:
+        UserError: a folder holds no index, or one is named twice.
+    """
+    if not words:
+        words = [nearest(Path.cwd())]
+    folders = [_index_of(Path(word)) for word in words]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise UserError(f"{folder}: found twice, expected every index once: name it once")
+    homes = [folder.parent if folder.name == FOLDER else folder for folder in folders]
+    return dict(zip((root.name for root in roots_of(homes)), folders, strict=True))
+
+
+def _index_of(folder: Path) -> Path:
+    for place in (folder, folder / FOLDER):
+        if (place / SETTINGS).is_file():
+            return place.resolve()
+    raise UserError(
+        f"{os.fspath(folder)}: found no index: make one with  modernbert index PATH, or check the folder's name"
+    )
+
+
+def _holder(in_use: InUseError) -> str:
+    """Of the lock's sentence: who."""
+    sentence = str(in_use)
+    return "it is in use" + sentence.partition("in use")[2].partition(": let it finish")[0]
