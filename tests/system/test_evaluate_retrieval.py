@@ -3,7 +3,7 @@
 import json
 
 from modernbert.cli.main import main
-from support.collections import write_beir, write_small
+from support.beir import write_beir, write_small
 from support.small import small_checkpoint
 
 

@@ -17,7 +17,7 @@ from modernbert.data.pieces import InMemory
 from modernbert.data.shard_writer import write_shards
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.ops.loss import IGNORE
-from support.collections import small_collection, write_small
+from support.beir import small_collection, write_small
 from support.packages import adapter, package
 from support.small import small_checkpoint, small_model
 

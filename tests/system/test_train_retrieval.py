@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from modernbert.cli.main import main
 from support.close import assert_exact
-from support.collections import small_collection, write_small
+from support.beir import small_collection, write_small
 from support.pairs import small_pairs, with_negatives, write_rows
 from support.small import small_checkpoint
 

@@ -4,7 +4,7 @@ import pytest
 
 from modernbert.core.errors import UserError
 from modernbert.retrieval.evaluation.collection import Collection, read_collection
-from support.collections import small_collection, write_beir, write_small
+from support.beir import small_collection, write_beir, write_small
 
 CORPUS = [{"_id": "1", "title": "Ships", "text": "They sail."}, {"_id": 2, "text": "Zwei Türme"}, {"id": "3", "title": "", "text": "three"}]  # fmt: skip
 QUERIES = [{"_id": "a", "text": "what sails?"}, {"_id": "b", "text": "unasked"}, {"_id": "c", "text": "türme"}]

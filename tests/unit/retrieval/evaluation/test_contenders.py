@@ -7,7 +7,7 @@ from modernbert.core.errors import UserError
 from modernbert.retrieval.embedder import Embedder
 from modernbert.retrieval.evaluation.contenders import Contender, contenders, open_model, rankers
 from modernbert.retrieval.evaluation.rankers import Bm25
-from support.collections import small_collection
+from support.beir import small_collection
 from support.small import small_checkpoint
 
 

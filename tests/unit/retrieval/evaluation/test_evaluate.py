@@ -6,7 +6,7 @@ import pytest
 from modernbert.core.errors import UserError
 from modernbert.retrieval.evaluation.evaluate import evaluate
 from modernbert.retrieval.evaluation.rankers import Bm25
-from support.collections import small_collection
+from support.beir import small_collection
 
 
 def test_results_are_measured_once_and_read_back_equal(tmp_path):

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from modernbert.retrieval.evaluation.collection import Collection
 from modernbert.retrieval.evaluation.rankers import Bm25
 from modernbert.retrieval.evaluation.ranking import rank
-from support.collections import small_collection
+from support.beir import small_collection
 
 
 @dataclass

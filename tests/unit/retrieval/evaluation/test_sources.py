@@ -1,5 +1,5 @@
 from modernbert.retrieval.evaluation.sources import SHORT, open_collection
-from support.collections import small_collection, write_small
+from support.beir import small_collection, write_small
 
 
 def test_a_folder_is_its_own_word(tmp_path):

@@ -9,7 +9,7 @@ from modernbert.retrieval.evaluation.vectors import Dense, Encodings
 from modernbert.retrieval.training.card import card
 from modernbert.retrieval.training.config import TrainRetrieval
 from modernbert.retrieval.training.held_out import HeldOut, held_out_evaluator
-from support.collections import small_collection, write_small
+from support.beir import small_collection, write_small
 from support.small import small_checkpoint
 
 
