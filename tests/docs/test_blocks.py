@@ -1,8 +1,8 @@
 """Every block that the README and docs/ show is run, page by page and in order, where a demonstration has been.
 
 bash and python blocks are run. A yaml block is read strictly, over a recipe; where its first line is a comment with
-a name, such as `# mine.yaml`, it is also written to that file for the blocks behind it. A json block is parsed. A text block is only looked at
-by people: what needs several GPUs, or a network.
+a name, such as `# mine.yaml`, it is also written to that file for the blocks behind it. A json block is parsed. A text
+block is only looked at by people: what needs several GPUs, or a network.
 """
 
 import json

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 
 from modernbert.core.errors import UserError
@@ -64,3 +66,11 @@ def test_nothing_gives_nothing():
 def test_a_budget_must_be_one():
     with pytest.raises(UserError, match="budget: found 0, expected at least 1: how many tokens the context may take"):
         assemble([], budget=0)
+
+
+def test_a_citation_begins_where_the_shown_text_does():
+    chunk_ = chunk(Document(id="a", path="a.md", text="\n\n\nLate.\n"))[0]
+    whole = replace(chunk_, start=0, first_line=1, text="\n\n\nLate.\n")
+    context = assemble([whole], budget=100)
+    assert str(context.citations[0]) == "[1] a.md:4"
+    assert context.passages == ("Late.",)
