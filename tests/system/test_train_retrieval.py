@@ -8,8 +8,8 @@ import pytest
 from safetensors.torch import load_file
 
 from modernbert.cli.main import main
-from support.close import assert_exact
 from support.beir import small_collection, write_small
+from support.close import assert_exact
 from support.pairs import small_pairs, with_negatives, write_rows
 from support.small import small_checkpoint
 
