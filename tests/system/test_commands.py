@@ -8,7 +8,7 @@ import pytest
 
 from support.demonstration import demonstration, modernbert
 
-VERBS = ("bench", "demo", "fill-mask", "embed", "doctor")
+VERBS = ("bench", "demo", "fill-mask", "embed", "doctor", "rerank", "index", "search", "mcp")
 
 
 def _model() -> str:
