@@ -22,6 +22,9 @@ from modernbert.tasks.classify import TextClassifier
 from modernbert.tasks.tag import Tagger
 
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]+[\"”’']?")
+NAMES = {"0": "negative", "1": "positive"}
+"""Of labels that the teacher's data only number."""
+
 LENGTH = (30, 300)
 """Characters of a sentence that is taken."""
 
@@ -74,7 +77,7 @@ def sentiments(teacher: Path, sentences: list[str]) -> Iterator[dict[str, object
     classifier = TextClassifier.from_pretrained(teacher)
     for text, found in zip(sentences, classifier.stream(sentences, show_progress=True), strict=True):
         if found.score >= SURE["sentiment"]:
-            yield {"text": text, "label": found.label, "score": found.score}
+            yield {"text": text, "label": NAMES.get(found.label, found.label), "score": found.score}
 
 
 def entities(teacher: Path, sentences: list[str]) -> Iterator[dict[str, object]]:

@@ -23,6 +23,11 @@ VOCABULARY = 16_384
 UNUSED = 64
 TOKENIZER_BYTES = 60_000_000
 PLAIN_MINUTES = 60
+TAUGHT = {
+    "sentiment": ("seq_cls", "sst2", ("wikinews", "novels", "wiki")),
+    "entities": ("token_cls", "conll2003", ("wikinews",)),
+}
+"""Heads that a teacher labels text for: its task, its data, and the open text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +62,7 @@ def steps(corpus: Path, task_data: Path | None, out: Path) -> Iterator[Step]:
     yield from pretraining(corpus, out)
     yield from packaging(corpus, out)
     if task_data:
+        yield from heads(corpus, task_data / "tasks", out / "heads")
         yield from judging(task_data, out)
 
 
@@ -79,14 +85,29 @@ def pretraining(corpus: Path, out: Path) -> Iterator[Step]:
 
 
 def packaging(corpus: Path, out: Path) -> Iterator[Step]:
-    """The trunk, and the head that is trained on it as it is packaged."""
-    pairs, adapter = out / "pairs.jsonl", out / "embedding"
+    """The trunk, and the head that reads words alone."""
+    pairs, embedding = out / "pairs.jsonl", out / "embedding"
     trunk = (HERE / "package.py", "trunk", out / "nano" / "model", "--out", PACKAGE)
-    head = (HERE / "package.py", "head", adapter, "--name", "embedding", "--out", PACKAGE)
+    head = (HERE / "package.py", "head", embedding, "--name", "embedding", "--out", PACKAGE)
     yield Step(made=PACKAGE / "model.safetensors", words=trunk)
     yield Step(made=pairs, words=(HERE / "pairs.py", corpus, "--out", pairs))
-    yield Step(made=adapter, words=(HERE / "embedding.py", PACKAGE, pairs, "--minutes", 30, "--out", adapter))
-    yield Step(made=PACKAGE / "heads" / "embedding" / "adapter_model.safetensors", words=head)
+    yield Step(made=embedding, words=(HERE / "words.py", pairs, "--tokenizer", out / "tokenizer", "--out", embedding))
+    yield Step(made=PACKAGE / "heads" / "embedding" / "model.safetensors", words=head)
+
+
+def heads(corpus: Path, tasks: Path, out: Path) -> Iterator[Step]:
+    """Heads on the packaged trunk: a teacher learns from the task's data, and the head from what the teacher says of open text."""
+    for name, (task, data, sources) in TAUGHT.items():
+        teacher, rows, run = out / f"{name}-teacher", out / name / "train.jsonl", out / f"{name}-run"
+        text = [str(corpus / f"{source}-0*.jsonl.xz") for source in sources]
+        learn = ("finetune", "--task", task, "--dataset", tasks / data, "--out", teacher, "--learning-rate", 5e-4)
+        put = (HERE / "package.py", "head", run / "adapter", "--name", name, "--out", PACKAGE)
+        yield Step(made=teacher / "model", words=learn)
+        yield Step(made=rows, words=(HERE / "distil.py", name, teacher / "model", *text, "--out", rows))
+        yield Step(
+            made=run / "adapter", words=("finetune", HERE / f"{name}.yaml", "--dataset", rows.parent, "--out", run)
+        )
+        yield Step(made=PACKAGE / "heads" / name / "adapter_model.safetensors", words=put)
 
 
 def judging(task_data: Path, out: Path) -> Iterator[Step]:
@@ -101,6 +122,7 @@ def judging(task_data: Path, out: Path) -> Iterator[Step]:
         "far_clues": texts,
         "blanks": (),
         "downstream": (task_data / "tasks",),
+        "heads": (task_data / "tasks",),
         "retrieval": (task_data / "retrieval" / "scifact", *vectors),
     }
     for name, words in scripts.items():

@@ -1,11 +1,11 @@
 """Put a trained model, or a head on it, into the folder that the package carries, and sign it.
 
     python models/nano/package.py trunk RUN/model --out src/modernbert/models/nano
-    python models/nano/package.py head ADAPTER --name embedding --out src/modernbert/models/nano
+    python models/nano/package.py head HEAD --name embedding --out src/modernbert/models/nano
     python models/nano/package.py sign --out src/modernbert/models/nano
 
-Weights are stored in bfloat16, which is half the size, and nothing is judged but what is stored so. Heads are trained on the
-packaged trunk, not on the run's: their adapter names its hash.
+Weights are stored in bfloat16, which is half the size, and nothing is judged but what is stored so. A head is an adapter, which was
+trained on the packaged trunk and not on the run's, for it names its hash; or a whole model that reads with the trunk's tokenizer.
 """
 
 import argparse
@@ -20,11 +20,15 @@ from safetensors.torch import save as as_bytes
 from modernbert.core import packaged
 from modernbert.core.errors import UserError
 from modernbert.core.files import content_hash, write_atomically
-from modernbert.model.adapter import CONFIG, WEIGHTS
+from modernbert.model.adapter import CONFIG, WEIGHTS, is_adapter
 from modernbert.model.folder import copy_tokenizer
+from modernbert.model.heads import ARCHITECTURES
+from modernbert.model.hf_config import from_file
 from modernbert.model.revisions import TRAINING
 from modernbert.model.store import load, save
 from modernbert.tasks.prediction import FILE as PREDICTION
+
+TOKENIZER = "tokenizer.json"
 
 
 def main() -> None:
@@ -38,7 +42,8 @@ def main() -> None:
     if given.what == "trunk":
         trunk(given.source, given.out)
     elif given.what == "head":
-        head(given.source, given.out, given.name)
+        put = adapter_head if is_adapter(given.source) else whole_head
+        put(given.source, given.out, given.name)
     for folder in (given.out, *given.out.glob(f"{packaged.HEADS}/*")):
         packaged.sign(folder)
         print(f"{folder}: {packaged.signature(folder)}")
@@ -52,7 +57,17 @@ def trunk(source: Path, out: Path) -> None:
     shutil.copyfile(source / TRAINING, out / TRAINING)
 
 
-def head(source: Path, trunk: Path, name: str) -> None:
+def whole_head(source: Path, trunk: Path, name: str) -> None:
+    """A model of its own, without its tokenizer, which is the trunk's."""
+    out = trunk / packaged.HEADS / name
+    if content_hash(source / TOKENIZER) != content_hash(trunk / TOKENIZER):
+        raise UserError(f"{source} has another tokenizer than {trunk}: train it with the trunk's")
+    _, architecture = from_file(source / "config.json")
+    save(load(source, ARCHITECTURES[str(architecture)], dtype=torch.float32).to(torch.bfloat16), out)
+    _copy_facts(source, out)
+
+
+def adapter_head(source: Path, trunk: Path, name: str) -> None:
     """An adapter, told by the trunk's name and not by where it lay."""
     out = trunk / packaged.HEADS / name
     out.mkdir(parents=True, exist_ok=True)
@@ -66,7 +81,12 @@ def head(source: Path, trunk: Path, name: str) -> None:
     tensors = {key: tensor.to(torch.bfloat16).contiguous() for key, tensor in load_file(source / WEIGHTS).items()}
     with write_atomically(out / WEIGHTS) as file:
         file.write(as_bytes(tensors, metadata={"format": "pt"}))
-    for file_name in ("config.json", TRAINING, PREDICTION):
+    shutil.copyfile(source / "config.json", out / "config.json")
+    _copy_facts(source, out)
+
+
+def _copy_facts(source: Path, out: Path) -> None:
+    for file_name in (TRAINING, PREDICTION):
         if (source / file_name).is_file():
             shutil.copyfile(source / file_name, out / file_name)
 

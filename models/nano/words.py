@@ -1,11 +1,14 @@
-"""The model that `embedding.yaml` trains, as it is before a layer has learnt anything: words alone.
+"""The head `embedding`: sentence vectors of words alone.
 
-    python models/nano/words.py runs/nano/pairs.jsonl --out runs/nano/words
+    python models/nano/words.py runs/nano/pairs.jsonl --out runs/nano/embedding
 
 Token embeddings are counted (train/cooccurrence.py), and then learn which pairs belong together, each pair against all others of
-its batch. The layers are there, but silent: their outputs are 0, and their place in the stream is what comes next. So a
-step costs a look-up and a norm instead of an encoder, and in minutes every token has seen more pairs than the whole model could
-read in a day. What is written computes exactly what was trained here.
+its batch. One layer is there, but silent: its outputs are 0. So a step costs a look-up and a norm instead of an encoder, and in
+minutes every token has seen more pairs than the whole model could read in a day. What is written computes exactly what was
+trained here, in ModernBERT's own layout.
+
+A token says how much it matters, though two norms make all vectors equally long: the last number of each is its silence. The
+norm counts it, the last gain is 0, and so the larger it is, the shorter is what is left of the token.
 
 Shapes:  V vocabulary   D width   N texts   T tokens
 """
@@ -35,11 +38,13 @@ from modernbert.train.recipes import read_recipe
 from modernbert.train.start import starting_model
 
 HERE = Path(__file__).parent
-SHAPE = "model={num_hidden_layers: 3, hidden_size: 256, intermediate_size: 384, num_attention_heads: 4, initializer_range: 0.04}"
+SHAPE = "model={num_hidden_layers: 1, hidden_size: 256, intermediate_size: 64, num_attention_heads: 4, initializer_range: 0.04}"
 LONGEST = 256
 """Tokens of a text."""
 SCALE = 20.0
 """Cosines are multiplied by it, sentence-transformers' own."""
+SILENCE = 8.0
+"""Of every token at first, where the other numbers are about 1: it takes a tenth of the length."""
 
 
 def main() -> None:
@@ -60,22 +65,19 @@ def main() -> None:
     tokenizer = Tokenizer.load(given.tokenizer)
     model = silent_model(given.recipe)
     began = time.perf_counter()
-    losses = learn(model, encoded(given.pairs, tokenizer), given.epochs, given.batch, given.lr, given.seed)
+    pairs = encoded(given.pairs, tokenizer)
+    losses = learn(model, pairs, given.epochs, given.batch, given.lr, given.seed)
     with atomic_folder(given.out) as out:
         save(model, out)
         copy_tokenizer(given.tokenizer, out)
-        facts = {
-            "epochs": given.epochs,
-            "batch": given.batch,
-            "lr": given.lr,
-            "seconds": round(time.perf_counter() - began),
-        }
+        facts = {name: getattr(given, name) for name in ("epochs", "batch", "lr", "seed")}
+        facts |= {"pairs": len(pairs), "seconds": round(time.perf_counter() - began)}
         (out / "training.json").write_text(json.dumps(facts | {"losses": losses}, indent=1) + "\n")
     print(f"{given.out}: loss {losses[0]:.2f} at first, {losses[-1]:.2f} at the end")
 
 
 def silent_model(recipe: Sequence[str | Path]) -> Encoder:
-    """Counted embeddings below layers that add nothing to them."""
+    """Counted embeddings below a layer that adds nothing to them."""
     read = read_recipe(recipe, [SHAPE, "start={kind: fresh, embeddings: counted}"])
     corpora = Corpora.open(read)
     model = starting_model(read, corpora.vocabulary, corpora.sources(next(iter(read.stages.values())))).model
@@ -107,7 +109,11 @@ def learn(
     """Train embeddings and the last norm in place; losses of the steps, each the mean of fifty."""
     table_VD, gain_D = model.embeddings.tok_embeddings.weight, model.final_norm.weight
     scale = table_VD.detach().std()
-    rows_VD = (table_VD.detach() / scale).requires_grad_()
+    rows_VD = table_VD.detach() / scale
+    rows_VD[:, -1] = SILENCE
+    rows_VD.requires_grad_()
+    heard_D = torch.ones_like(gain_D)
+    heard_D[-1] = 0
     gains_D = gain_D.detach().clone().requires_grad_()
     optimizer = torch.optim.Adam([rows_VD, gains_D], lr=lr, betas=(0.9, 0.98))
     steps = max(1, int(epochs * len(pairs) / batch))
@@ -115,7 +121,7 @@ def learn(
     for step, members in zip(range(steps), batches(len(pairs), batch, seed), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1.0, (step + 1) / (0.05 * steps)) * (1 - step / steps)
-        left_ND, right_ND = (vectors(rows_VD, gains_D, [pairs[i][side] for i in members]) for side in (0, 1))
+        left_ND, right_ND = (vectors(rows_VD, gains_D * heard_D, [pairs[i][side] for i in members]) for side in (0, 1))
         similar_NN = SCALE * left_ND @ right_ND.T
         right = torch.arange(len(members))
         loss = (functional.cross_entropy(similar_NN, right) + functional.cross_entropy(similar_NN.T, right)) / 2
@@ -127,12 +133,12 @@ def learn(
             say(f"step {step:,} of {steps:,}: loss {losses[-1]:.3f}")
     with torch.no_grad():
         table_VD.copy_(rows_VD * scale)
-        gain_D.copy_(gains_D)
+        gain_D.copy_(gains_D * heard_D)
     return [float(np.mean(losses[i : i + 50])) for i in range(0, len(losses), 50)]
 
 
 def vectors(rows_VD: Tensor, gains_D: Tensor, texts: Sequence[np.ndarray]) -> Tensor:
-    """What an encoder of silent layers gives: its two norms, then the mean over tokens. [N, D], of length 1.
+    """What an encoder of a silent layer gives: its two norms, then the mean over tokens. [N, D], of length 1.
 
     The embeddings' norm has no gain of its own yet, so the second norm finds normed rows and leaves them as they are.
     """

@@ -1,6 +1,7 @@
 """Every block that the README and docs/ show is run, page by page and in order, where a demonstration has been.
 
-bash and python blocks are run. A yaml block is read strictly, over a recipe; where its first line is a comment with
+bash and python blocks are run; a bash line that ends with & goes on until the end of its page, and what it serves on port 3000 is on a
+free one here. A yaml block is read strictly, over a recipe; where its first line is a comment with
 a name, such as `# mine.yaml`, it is also written to that file for the blocks behind it. A json block is parsed. A text
 block is only looked at by people: what needs several GPUs, or a network.
 """
@@ -9,6 +10,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +28,10 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CON
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
+_started: dict[Path, list[subprocess.Popen]] = {}
+_ports: dict[Path, int] = {}
+
+
 class Block(NamedTuple):
     line: int
     language: str
@@ -39,7 +46,10 @@ def home(tmp_path):
     command.parent.mkdir()
     command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m modernbert.cli.main "$@"\n')
     command.chmod(0o755)
-    return tmp_path
+    yield tmp_path
+    for process in _started.pop(tmp_path, []):
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(60)
 
 
 def _blocks(page):
@@ -58,17 +68,32 @@ def test_the_blocks_of_a_page_run_in_order(page, home):
 
 
 def _run_python(code, home, where):
-    _check([sys.executable, "-c", code], home, where)
+    _check([sys.executable, "-c", _at_free_port(code, home)], home, where)
 
 
 def _run_bash(code, home, where):
     env = os.environ | {"PATH": f"{home / 'bin'}:{os.environ['PATH']}"}
+    code = _at_free_port(code, home)
     for line in filter(None, (line.split("  #")[0].strip() for line in code.splitlines())):
         if line.startswith("make "):
             # The suite cannot run itself; make must know the verb, and what it calls is tested here and in system/.
             _check([*line.split(), "--dry-run"], ROOT, where)
+        elif line.endswith(" &"):
+            with (home / "started.log").open("ab") as log:
+                words = ["bash", "-ec", line.removesuffix("&")]
+                process = subprocess.Popen(words, cwd=home, env=env, stdout=log, stderr=log, start_new_session=True)
+            _started.setdefault(home, []).append(process)
         elif line != "source .venv/bin/activate":
             _check(["bash", "-ec", line], home, where, env=env)
+
+
+def _at_free_port(code, home):
+    """The same port on one page, and another on every other."""
+    if "3000" in code and home not in _ports:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            _ports[home] = free.getsockname()[1]
+    return code.replace("3000", str(_ports.get(home, 3000)))
 
 
 def _read_yaml(code, home, where):
@@ -94,10 +119,11 @@ RUNNERS = {
 
 def test_python_blocks_print_what_their_readers_expect(home):
     blocks = [block.code for block in _blocks(ROOT / "README.md") if block.language == "python"]
+    _run_bash("modernbert model copy nano:embedding runs/embedding", home, "README.md")
     first, second, third = (
         subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True) for code in blocks
     )
     assert re.match(r"\[\[ *-?[\d.e-]+ +-?[\d.e-]+ *\]\]", first.stdout)
     assert "Guess(" in first.stdout
     assert "torch.Size" in second.stdout
-    assert third.stdout == "(2, 128)\n"
+    assert third.stdout == "(2, 256)\n"

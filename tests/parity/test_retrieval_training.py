@@ -16,9 +16,9 @@ with warnings.catch_warnings():
     from sentence_transformers.util import mine_hard_negatives
 
 from modernbert import accelerate
-from modernbert.retrieval.training.config import TrainRetrieval
+from modernbert.retrieval.training.config import Mining, TrainRetrieval
 from modernbert.retrieval.training.examples import Example, read_examples, to_columns
-from modernbert.retrieval.training.mining import Mining, mine
+from modernbert.retrieval.training.mining import mine
 from modernbert.retrieval.training.run import _loop
 from modernbert.retrieval.training.stock import stock_model
 from support.close import assert_all_fp32

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from modernbert.retrieval.documents.chunk import Chunking, chunk
@@ -85,6 +85,7 @@ def test_prose_is_no_larger_than_asked(text, size):
 
 @law
 @given(st.lists(st.text("abcäß", min_size=1, max_size=8), min_size=1, max_size=40), st.integers(8, 40), st.booleans())
+@example(["a", "aaaaaaaa", "a"], 8, False)
 def test_a_word_that_fits_is_never_cut(words, size, counted):
     text = " ".join(words)
     chunks = chunk(document(text), Chunking(size=size), count=count_words if counted else None)

@@ -203,7 +203,7 @@ def test_a_head_is_packaged_only_on_the_weights_that_it_was_trained_on(tmp_path,
     trunk = package(tmp_path, monkeypatch)
     adapter(trunk, tmp_path / "head")
     (tmp_path / "head" / "training.json").write_text("{}\n")
-    script.head(tmp_path / "head", trunk, "embedding")
+    script.adapter_head(tmp_path / "head", trunk, "embedding")
     for folder in (trunk, trunk / "heads" / "embedding"):
         packaged.sign(folder)
     packaged._checked.cache_clear()
@@ -213,7 +213,27 @@ def test_a_head_is_packaged_only_on_the_weights_that_it_was_trained_on(tmp_path,
     torch.testing.assert_close(half, whole, atol=2e-3, rtol=2e-2)
     (trunk / "model.safetensors").write_bytes((trunk / "model.safetensors").read_bytes() + b"x")
     with pytest.raises(UserError, match=r"was trained on weights [0-9a-f]{12}, found"):
-        script.head(tmp_path / "head", trunk, "embedding")
+        script.adapter_head(tmp_path / "head", trunk, "embedding")
+
+
+def test_a_head_may_be_a_whole_model_with_the_trunks_tokenizer(tmp_path, monkeypatch):
+    import package as script
+
+    from modernbert.core import packaged
+    from modernbert.core.errors import UserError
+    from modernbert.retrieval.embedder import Embedder
+
+    trunk = package(tmp_path, monkeypatch)
+    source = small_checkpoint(tmp_path / "whole")
+    script.whole_head(source, trunk, "embedding")
+    packaged.sign(trunk / "heads" / "embedding")
+    assert not (trunk / "heads" / "embedding" / "tokenizer.json").exists()
+    found = Embedder.from_pretrained("wee", dtype="float32").encode(["import os"], normalize_embeddings=True)
+    expected = Embedder.from_pretrained(source, dtype="float32").encode(["import os"], normalize_embeddings=True)
+    np.testing.assert_allclose(found, expected, atol=2e-2)
+    (source / "tokenizer.json").write_text((source / "tokenizer.json").read_text() + "\n")
+    with pytest.raises(UserError, match="has another tokenizer than"):
+        script.whole_head(source, trunk, "embedding")
 
 
 def test_the_plain_run_reads_the_mixture_by_its_weights(tmp_path):

@@ -48,6 +48,19 @@ def home(tmp_path, model, monkeypatch):
     return tmp_path
 
 
+def test_beside_whoever_owns_the_index_its_last_commit_is_searched(home, capsys):
+    from modernbert.retrieval.searcher import Searcher
+
+    main(["index", "docs", "--model", "model"])
+    capsys.readouterr()
+    _put(home / "docs" / "new.txt", "Seven herons stood there.")
+    with Searcher.open(home / ".modernbert-index"):
+        main(["search", "keeper of lamps", "--mode", "lexical", "--json"])
+    said = capsys.readouterr()
+    assert json.loads(said.out.splitlines()[0])["path"].endswith("lamps.md")
+    assert "read-only, as of the last commit; it is in use by process" in said.err
+
+
 def _put(path, text, when=LONG_AGO):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)

@@ -3,6 +3,7 @@
 Results go to stdout, progress and messages to stderr. Exit code 2 is the user's mistake, 1 is ours.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from modernbert.cli.recipe import Check as CheckRecipe
 from modernbert.cli.recipe import Copy, List, Show
 from modernbert.cli.rerank import Rerank
 from modernbert.cli.search import Search
+from modernbert.cli.serve import Serve, serve_words
 from modernbert.cli.tag import Tag
 from modernbert.cli.tokenizer import Check as CheckTokenizer
 from modernbert.cli.tokenizer import Train
@@ -121,6 +123,7 @@ Words = (
     | Annotated[Index, _named("index")]
     | Annotated[Search, _named("search")]
     | Annotated[Mcp, _named("mcp")]
+    | Annotated[Serve, _named("serve")]
     | Annotated[Classify, _named("classify")]
     | Annotated[Tag, _named("tag")]
     | Annotated[Answer, _named("answer")]
@@ -159,6 +162,8 @@ def _parse(words: Sequence[str]) -> Verb:
         words = settings_as_words(words)
     if words[:1] == ["finetune"]:
         words = [words[0], *finetune_words(words[1:])]
+    if words[:1] == ["serve"]:
+        words = [words[0], *serve_words(words[1:], os.environ)]
     chosen = tyro.cli(
         Words,  # type: ignore[arg-type]
         prog="modernbert",

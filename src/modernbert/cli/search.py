@@ -11,7 +11,8 @@ import tyro
 if TYPE_CHECKING:
     from modernbert.retrieval.searcher import Found, Searcher
 
-_WAIT_S = 10.0
+_WAIT_S = 2.0
+"""For whoever writes the index and may be done soon; afterwards its last commit is read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Search:
     context: int | None = None
     """Print one text of so many tokens for a language model instead, with citations."""
     no_refresh: bool = False
-    """Ask the index as it is; also while another process writes it."""
+    """Ask the index as it is."""
     json: bool = False
     """Print one JSON object a chunk."""
     verbose: Annotated[bool, tyro.conf.arg(aliases=["-v"])] = False
@@ -42,21 +43,28 @@ class Search:
         from modernbert.core.errors import UserError
         from modernbert.core.log import say
         from modernbert.retrieval.documents.query import parse_query
-        from modernbert.retrieval.search.choices import nearest
+        from modernbert.retrieval.doors.repository import Repository, folders_of
         from modernbert.retrieval.searcher import Searcher
 
         if self.context is not None and (self.where or self.mode != "hybrid"):
             raise UserError("--context: takes no --where and no --mode, expected the query alone: drop them")
         parse_query(self.query)  # a mistake is told before files are read
-        folder = self.folder or nearest(Path.cwd())
-        with Searcher.open(folder, wait_s=_WAIT_S, read_only=self.no_refresh) as searcher:
-            if not self.no_refresh:
-                done = searcher.refresh()
-                say(done.report if done.is_nothing else f"{done.report}; {done.chunks_encoded:,} chunks encoded")
-            if self.context is not None:
-                self._put_context(searcher)
-                return
-            found = searcher.search(self.query, top_k=self.top_k, where=self.where or None, mode=self.mode)
+        name, folder = folders_of([self.folder] if self.folder else []).popitem()
+        if self.no_refresh:
+            with Searcher.open(folder, read_only=True) as searcher:
+                self._answer(searcher)
+            return
+        with Repository(name, folder, wait_s=_WAIT_S) as repository:
+            say(repository.renew())
+            self._answer(repository.searcher)
+
+    def _answer(self, searcher: "Searcher") -> None:
+        from modernbert.core.log import say
+
+        if self.context is not None:
+            self._put_context(searcher)
+            return
+        found = searcher.search(self.query, top_k=self.top_k, where=self.where or None, mode=self.mode)
         if not found:
             say(f"found nothing for {self.query!r}")
         for number, one in enumerate(found):

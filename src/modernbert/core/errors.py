@@ -27,6 +27,11 @@ class MissingExtraError(UserError, ImportError):
     """An optional library is not installed; the message says how to install it."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an error of somebody else's says, without its backtrace."""
+    return str(error).strip().partition("\n")[0].rstrip(".") or type(error).__name__
+
+
 def require(module: str, *, extra: str | None = None) -> ModuleType:
     """Import an optional library, or say which extra of ours brings it; none does where `extra` is not given.
 

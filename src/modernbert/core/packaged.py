@@ -1,7 +1,8 @@
 """The models inside the package, by name: `nano`, and the heads on it, as `nano:embedding`: folders, and nothing of what is in them.
 
 A model is a folder `models/NAME` in Hugging Face's layout; a head is a folder `models/NAME/heads/HEAD` with what it
-changes in the model, as a PEFT adapter (`model/adapter.py`). Each holds SHA256SUMS, which `sha256sum -c` reads as well: weights
+changes in the model, as a PEFT adapter (`model/adapter.py`), or a whole model for which the tokenizer above it is enough
+where hardly anything is left of the trunk. Each holds SHA256SUMS, which `sha256sum -c` reads as well: weights
 that differ from what was measured are refused, for a model that is a little wrong looks like one that is a little bad.
 """
 
@@ -52,6 +53,12 @@ def folder(name: str, *, head: str | None = None) -> Path | None:
             f"{name!r}: {model_name} has no head of that name, expected one of {', '.join(heads) or 'none'}"
         )
     return _checked(model / HEADS / head_name)
+
+
+def trunk_of(folder: Path) -> Path | None:
+    """The model that a head's folder lies in."""
+    above = folder.parent.parent
+    return above if folder.parent.name == HEADS and (above / SUMS).is_file() else None
 
 
 def sign(folder: Path) -> None:

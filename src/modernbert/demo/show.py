@@ -11,14 +11,14 @@ from modernbert.retrieval.embedder import Embedder
 from modernbert.tasks.fill_mask import Guess, MaskFiller
 
 BLANKS = (
+    "He was born [MASK] 1879.",
+    "The book was written [MASK] Charles Dickens.",
+    "She opened the [MASK] and went out.",
     "The capital of France is [MASK].",
-    "She put on her coat and [MASK] out into the rain.",
-    "The results of both experiments [MASK] the same.",
-    "import numpy as [MASK]",
     "for i in [MASK](10):",
-    "def __init__(self, name):\n    self.[MASK] = name",
+    "def __init__([MASK], name):",
 )
-"""Facts, grammar, code."""
+"""Grammar and code, which a small model knows, and a fact, which it does not."""
 
 QUESTIONS = (
     "remove a directory and all its contents",

@@ -10,16 +10,20 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, Sized
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Generic, Literal, TypeVar
 
 import torch
 from torch import nn
 
 from modernbert.core.errors import UserError
-from modernbert.core.log import progress, say, warn_once
+from modernbert.core.log import progress, say
 from modernbert.infer.ahead import Text, Tokenized, read_window, readable, size_of, windows
+from modernbert.infer.batches import Batches
 from modernbert.infer.budget import Search, fill, search_for
-from modernbert.infer.memory import is_out_of_memory, let_go, most_tokens
+from modernbert.infer.desk import Desk
+from modernbert.infer.memory import most_tokens
+from modernbert.infer.ticket import current
 from modernbert.model.config import ModelConfig
 from modernbert.ops.packed import Packed
 from modernbert.text.tokenizer import Tokenizer
@@ -27,6 +31,11 @@ from modernbert.text.tokenizer import Tokenizer
 Result = TypeVar("Result")
 
 TooLong = Literal["truncate", "refuse"]
+
+
+class TooLongError(UserError):
+    """A text has more tokens than the model takes, and is not to be cut."""
+
 
 SMALLEST_ON_CPU = 512
 """Tokens of the first batches, from where larger ones are tried."""
@@ -69,6 +78,18 @@ class Engine:
         self.model = model
         self.tokenizer = tokenizer
         self.room = room
+        self._desk: Desk | None = None
+        self._shared: Batches | None = None
+
+    def share(self, desk: Desk) -> None:
+        """From now on the desk runs the batches, in which documents of several calls and engines may be."""
+        self._desk, self._shared = desk, self._batches(is_few=False)
+
+    @property
+    def too_long(self) -> TooLong:
+        """What happens to a longer text: what the request at hand says (see `ticket.py`), or else the room."""
+        ticket = current()
+        return self.room.too_long if ticket is None or ticket.too_long is None else ticket.too_long
 
     def run(
         self,
@@ -91,8 +112,8 @@ class Engine:
             UserError: a text is not valid Unicode, or too long where that is refused, or alone too large for memory.
         """
         is_few = _is_few(texts)
-        ready = readable(texts)
-        documents = self._at_once(ready) if is_few else windows(ready, self._tokenize, largest=self.room.window)
+        ready, tokenize = readable(texts), partial(self._tokenize, self.too_long)
+        documents = self._at_once(ready, tokenize) if is_few else windows(ready, tokenize, largest=self.room.window)
         return self._stream(documents, texts, read, is_few=is_few, show_progress=show_progress)
 
     def run_ids(
@@ -134,36 +155,42 @@ class Engine:
                         raise window.failure
                     del window  # the next is on its way already
             finally:
-                if num_cut_texts:
+                if num_cut_texts and current() is None:  # whoever asks through a server was told by it
                     say(
                         f"{num_cut_texts} of {num_read} texts were longer than {self.room.longest:,} tokens: "
                         f"{num_cut_tokens:,} tokens at their ends were not read"
                     )
 
     def _call(self, read: Callable[[Packed], Sequence[Result]], *, is_few: bool) -> "_Call[Result]":
+        if self._desk is not None and self._shared is not None:
+            return _AtDesk(read, self._shared, self._desk)
+        return _Call(read, self._batches(is_few=is_few))
+
+    def _batches(self, *, is_few: bool) -> Batches:
         weight = next(self.model.parameters())
         if is_few or self.room.budget is not None:
             fixed = self.room.budget or FEW
-            return _Call(read, weight.device, Search(fixed, fixed), fixed)
+            return Batches(weight.device, Search(fixed, fixed), fixed)
         shape = (type(self.model).__qualname__, sum(each.numel() for each in self.model.parameters()))
         search = search_for(
             (*shape, weight.dtype, weight.device, torch.get_num_threads()),
             smallest=SMALLEST_ON_CPU if weight.device.type == "cpu" else SMALLEST,
         )
-        return _Call(read, weight.device, search, most_tokens(self.model, weight.device) or search.largest)
+        return Batches(weight.device, search, most_tokens(self.model, weight.device) or search.largest)
 
-    def _at_once(self, texts: Iterator[Text]) -> Iterator[Tokenized]:
+    @staticmethod
+    def _at_once(texts: Iterator[Text], tokenize: Callable[[Sequence[Text], int], Tokenized]) -> Iterator[Tokenized]:
         found, failure, _ = read_window(texts, FEW)
-        tokenized = self._tokenize(found, 0) if found else Tokenized(documents=[], num_cut=[])
+        tokenized = tokenize(found, 0) if found else Tokenized(documents=[], num_cut=[])
         yield tokenized if tokenized.failure else replace(tokenized, failure=failure)
 
-    def _tokenize(self, texts: Sequence[Text], first: int) -> Tokenized:
+    def _tokenize(self, too_long: TooLong, texts: Sequence[Text], first: int) -> Tokenized:
         columns = [texts] if isinstance(texts[0], str) else zip(*texts, strict=True)
         encoded = self.tokenizer.encode(*columns, longest=self.room.longest)  # type: ignore[arg-type]
-        if self.room.too_long == "refuse":
+        if too_long == "refuse":
             for number, cut in enumerate(encoded.num_cut):
                 if cut:
-                    refusal = UserError(
+                    refusal = TooLongError(
                         f"text {first + number} has {self.room.longest + cut:,} tokens, expected {self.room.longest:,} "
                         "or fewer: split it, or let its end be cut off with too_long='truncate'"
                     )
@@ -174,13 +201,9 @@ class Engine:
 class _Call(Generic[Result]):
     """What the batches of one call have in common."""
 
-    def __init__(
-        self, read: Callable[[Packed], Sequence[Result]], device: torch.device, search: Search, most: int
-    ) -> None:
+    def __init__(self, read: Callable[[Packed], Sequence[Result]], batches: Batches) -> None:
         self.read = read
-        self.device = device
-        self.search = search
-        self.most = most
+        self.batches = batches
 
     def results(self, documents: list[list[int]], *, first: int, watch: "_Watch | None") -> list[Result]:
         """Run one window. Short documents come first: they are what budgets are compared on."""
@@ -188,45 +211,32 @@ class _Call(Generic[Result]):
         lengths = [len(documents[i]) for i in order]
         results: dict[int, Result] = {}
         while len(results) < len(order):
-            done, budget = len(results), min(self.search.next(), self.most)
+            done, budget = len(results), self.batches.budget
             members = order[done : done + fill(lengths, done, budget)]
-            tokens, start = sum(lengths[done : done + len(members)]), time.perf_counter()
-            found = self._attempt([documents[i] for i in members])
-            if isinstance(found, str):
-                self._shrink(found, tokens, first + members[0] if len(members) == 1 else None)
+            found = self.batches.run(
+                self.read, [documents[i] for i in members], budget=budget, number=first + members[0]
+            )
+            if found is None:
                 continue
-            self.search.note(budget, tokens, time.perf_counter() - start)
             results.update(zip(members, found, strict=True))
             if watch is not None:
-                watch.update(len(members), tokens)
+                watch.update(len(members), sum(lengths[done : done + len(members)]))
         return [results[i] for i in range(len(documents))]
 
-    def _attempt(self, documents: list[list[int]]) -> list[Result] | str:
-        """A batch's results, or what was said when memory ran out. Then nothing holds on to the batch any more."""
-        try:
-            with torch.inference_mode():
-                results = list(self.read(Packed.from_lists(documents, device=self.device)))
-            if self.device.type == "cuda" and not self.search.is_settled:
-                torch.cuda.synchronize(self.device)  # results may still be on the device, and under way
-            return results
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            return str(error).partition("\n")[0] or type(error).__name__
 
-    def _shrink(self, said: str, tokens: int, alone: int | None) -> None:
-        if alone is not None:
-            raise UserError(
-                f"text {alone} has {tokens:,} tokens and does not fit in memory even alone ({said}): free some memory, "
-                "cut it, or load the model in half precision"
-            )
-        let_go(self.device)
-        self.search.shrink(tokens)
-        warn_once(
-            "infer.out-of-memory",
-            f"memory ran out in a batch of {tokens:,} tokens: going on with {self.search.best:,} or fewer, nothing is lost "
-            f"({said})",
-        )
+class _AtDesk(_Call[Result]):
+    """The same where the device belongs to somebody: batches are shared with other calls."""
+
+    def __init__(self, read: Callable[[Packed], Sequence[Result]], batches: Batches, desk: Desk) -> None:
+        super().__init__(read, batches)
+        self.desk = desk
+
+    def results(self, documents: list[list[int]], *, first: int, watch: "_Watch | None") -> list[Result]:
+        """Hand one window over, and wait."""
+        found = self.desk.results(self.batches, self.read, documents, first=first)
+        if watch is not None:
+            watch.update(len(documents), sum(map(len, documents)))
+        return found
 
 
 class _Watch:

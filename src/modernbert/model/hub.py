@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from modernbert.core import packaged
-from modernbert.core.errors import CheckpointError
+from modernbert.core.errors import CheckpointError, first_line
 from modernbert.model.adapter import base_of, is_adapter
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
@@ -40,10 +40,12 @@ def folder_of(source: str | Path, *, head: str | None = None) -> Path:
 
 
 def tokenizer_folder(folder: Path) -> Path:
-    """Where a model's tokenizer is: in its own folder, or for an adapter that has none in that of the model below it."""
-    if is_adapter(folder) and not (folder / "tokenizer.json").is_file():
+    """Where a model's tokenizer is: in its own folder, or for a head that has none in that of the model it belongs to."""
+    if (folder / "tokenizer.json").is_file():
+        return folder
+    if is_adapter(folder):
         return folder_of(base_of(folder))
-    return folder
+    return packaged.trunk_of(folder) or folder
 
 
 def _download(model_id: str) -> Path:
@@ -55,13 +57,9 @@ def _download(model_id: str) -> Path:
     except (LocalEntryNotFoundError, OfflineModeIsEnabled, OSError) as error:
         if isinstance(error, HfHubHTTPError):
             raise CheckpointError(
-                f"the Hub refused {model_id!r} ({_first_line(error)}): check the id, or log in if it is private"
+                f"the Hub refused {model_id!r} ({first_line(error)}): check the id, or log in if it is private"
             ) from None
         raise CheckpointError(
             f"{model_id!r} is no folder here, is not in the Hub cache, and the Hub cannot be reached: "
             "go online once, or give the path of a downloaded folder"
         ) from None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__

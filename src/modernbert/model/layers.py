@@ -5,6 +5,7 @@ Stock transformers modules have the same names, so they serve as well.
 
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import nn
 
 from modernbert.model.config import ModelConfig
@@ -15,7 +16,10 @@ class Embeddings(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.tok_embeddings = nn.Embedding(config.vocab_size, config.hidden_size, padding_idx=config.pad_token_id)
+        shape = (config.vocab_size, config.hidden_size)
+        # On the meta device there is nothing to draw, and to try imports the compiler, which takes seconds.
+        weight = torch.empty(shape) if torch.get_default_device().type == "meta" else None
+        self.tok_embeddings = nn.Embedding(*shape, padding_idx=config.pad_token_id, _weight=weight)
         self.norm = layer_norm(config)
         self.drop = nn.Dropout(config.embedding_dropout)
 

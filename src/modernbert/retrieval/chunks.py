@@ -40,9 +40,9 @@ class Reader:
     engine: Engine
     before: list[int]
     """Tokens of the prompt, without special ones."""
-    states: Callable[[Packed], Tensor]
-    """Hidden states of all tokens, [T, D]."""
-    embed: Callable[[Packed], Tensor]
+    states: Callable[[Packed], Sequence[Tensor]]
+    """Hidden states of each document's tokens, [T, D]."""
+    rows: Callable[[Packed], Sequence[np.ndarray]]
     """One vector a document."""
     project: Callable[[Tensor], Tensor]
     """What comes behind pooling."""
@@ -134,7 +134,7 @@ def _early(reader: Reader, ids: list[list[int]], chunks: list[list[range]]) -> I
     pieces = [
         reader.enclose(each[chunk.start : chunk.stop]) for each, own in zip(ids, chunks, strict=True) for chunk in own
     ]
-    rows = reader.engine.run_ids(pieces, lambda packed: list(reader.embed(packed).float().cpu().numpy()))
+    rows = reader.engine.run_ids(pieces, reader.rows)
     for own in chunks:
         yield np.stack([next(rows) for _ in own])
 
@@ -147,7 +147,7 @@ def _late(reader: Reader, ids: list[list[int]], chunks: list[list[range]]) -> It
         for each, own in zip(ids, windows, strict=True)
         for window in own
     ]
-    found = reader.engine.run_ids(pieces, lambda packed: list(reader.states(packed).split(list(packed.lengths))))
+    found = reader.engine.run_ids(pieces, reader.states)
     for own in windows:
         means = []
         for window in own:

@@ -12,7 +12,10 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from modernbert.core.errors import UserError
-from modernbert.infer.engine import Engine, Room, TooLong, longest_text
+from modernbert.core.log import say
+from modernbert.infer.engine import Engine, Room, TooLong, TooLongError, longest_text
+from modernbert.infer.read import Read
+from modernbert.infer.ticket import current
 from modernbert.model.encoder import Encoder
 from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.pool import Pooling
@@ -135,14 +138,36 @@ class Embedder:
             raise TypeError("encode takes a list of texts: found one string, write encode([text])")
         dimensions = self._dimensions(truncate_dim)
         before = self.prompts.choose(prompt_name, prompt)
-        prompt_length = self.prompt_length(before)
+        found = self.engine.run(prompted(texts, before), self._rows_behind(before), show_progress=show_progress_bar)
+        vectors_ND = _stacked(found, dimensions, is_unit=normalize_embeddings)
+        return to_precision(vectors_ND, precision, ranges=ranges)
 
-        def read(packed: Packed) -> list[np.ndarray]:
-            return list(self.embed(packed, prompt_length)[:, :dimensions].float().cpu().numpy())
+    def encode_ids(
+        self,
+        documents: Iterable[Sequence[int]],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        truncate_dim: int | None = None,
+        normalize_embeddings: bool = False,
+    ) -> Float[np.ndarray, "N D"]:
+        """`encode` for who has token ids, special ones left out: they are put around each, and a prompt before.
 
-        rows = list(self.engine.run(prompted(texts, before), read, show_progress=show_progress_bar))
-        vectors_ND = np.stack(rows) if rows else np.zeros((0, dimensions), dtype=np.float32)
-        return to_precision(unit(vectors_ND) if normalize_embeddings else vectors_ND, precision, ranges=ranges)
+        Raises:
+            UserError: an id is none of the vocabulary's, or there are more than the model takes and the engine is to refuse.
+        """
+        dimensions = self._dimensions(truncate_dim)
+        before = self.prompts.choose(prompt_name, prompt)
+        prompt_ids = self.tokenizer.encode([before], special=False).ids[0]
+        whole = [self._enclosed([*prompt_ids, *ids], number) for number, ids in enumerate(documents)]
+        return _stacked(self.engine.run_ids(whole, self._rows_behind(before)), dimensions, is_unit=normalize_embeddings)
+
+    def encode_tokens(
+        self, texts: Iterable[str], *, prompt_name: str | None = None, prompt: str | None = None
+    ) -> list[Float[np.ndarray, "T D"]]:
+        """One row a token of each text, special ones included: the encoder's states, before pooling."""
+        before = self.prompts.choose(prompt_name, prompt)
+        return list(self.engine.run(prompted(texts, before), self._token_rows))
 
     def encode_query(
         self,
@@ -197,12 +222,11 @@ class Embedder:
     ) -> list[Chunked]:
         """Vectors of parts of documents, for texts of any length; see `chunks.encode_chunks`."""
         prompt = self.prompts.choose(self.prompts.for_documents, None)
-        prompt_length = self.prompt_length(prompt)
         reader = Reader(
             engine=self.engine,
             before=self.tokenizer.encode([prompt], special=False).ids[0],
-            states=self.encoder,
-            embed=lambda packed: self.embed(packed, prompt_length),
+            states=self._states,
+            rows=self._rows_behind(prompt),
             project=self.project,
             pools_mean=self.pooling == "mean",
         )
@@ -262,11 +286,44 @@ class Embedder:
             transformer={"max_seq_length": self.engine.room.longest},
         )
 
+    def _rows_behind(self, prompt: str) -> Read[np.ndarray]:
+        """How vectors of texts behind this prompt are read. Where all tokens are pooled, its length makes no difference."""
+        return Read(self._rows, (0 if self.pool.with_prompt else self.prompt_length(prompt),))
+
+    def _rows(self, packed: Packed, prompt_length: int) -> list[np.ndarray]:
+        return list(self.embed(packed, prompt_length).float().cpu().numpy())
+
+    def _token_rows(self, packed: Packed) -> list[np.ndarray]:
+        return [states_TD.float().cpu().numpy() for states_TD in self._states(packed)]
+
+    def _enclosed(self, ids: Sequence[int], number: int) -> list[int]:
+        size, longest = self.encoder.config.vocab_size, self.engine.room.longest
+        if strange := [each for each in ids if not 0 <= each < size]:
+            raise UserError(f"document {number}: found the token {strange[0]}, expected 0 to {size - 1:,}")
+        room = longest - len(self.tokenizer.enclose([]))
+        if (cut := len(ids) - room) > 0:
+            found = f"document {number} has {longest + cut:,} tokens, expected {longest:,} or fewer"
+            if self.engine.too_long == "refuse":
+                raise TooLongError(f"{found}: split it, or let its end be cut off with too_long='truncate'")
+            if current() is None:
+                say(f"{found}: the {cut:,} tokens at its end were not read")
+        return self.tokenizer.enclose(ids[:room])
+
+    def _states(self, packed: Packed) -> list[Tensor]:
+        return list(self.encoder(packed).split(list(packed.lengths)))
+
     def _dimensions(self, asked: int | None) -> int:
         wanted = self.width if (said := asked or self.truncate_dim) is None else said
         if not 1 <= wanted <= self.width or asked == 0:
             raise UserError(f"truncate_dim: found {asked if asked == 0 else wanted}, expected 1 to {self.width}")
         return wanted
+
+
+def _stacked(rows: Iterable[np.ndarray], dimensions: int, *, is_unit: bool) -> Float[np.ndarray, "N D"]:
+    """Copies of what is kept, so that nothing holds on to the rest."""
+    kept = [row if len(row) == dimensions else row[:dimensions].copy() for row in rows]
+    vectors_ND = np.stack(kept) if kept else np.zeros((0, dimensions), dtype=np.float32)
+    return unit(vectors_ND) if is_unit else vectors_ND
 
 
 def _behind(said: Described) -> list[Dense | Normalize]:

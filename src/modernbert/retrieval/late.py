@@ -3,7 +3,7 @@
 Shapes:  N texts   T tokens of a text   D width of the encoder   P width of a vector   Q queries
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -13,7 +13,9 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from modernbert.core.log import say
-from modernbert.infer.engine import Engine, Room, TooLong
+from modernbert.infer.engine import Engine, Room, TooLong, TooLongError
+from modernbert.infer.read import Read
+from modernbert.infer.ticket import current
 from modernbert.model.encoder import Encoder
 from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.store import Dtype, load
@@ -27,9 +29,6 @@ from modernbert.retrieval.prompts import prompted
 from modernbert.retrieval.ranked import Ranked, ranking
 from modernbert.retrieval.token_pooling import pool_tokens
 from modernbert.text.tokenizer import Span, Tokenizer
-
-_QUERIES_AT_ONCE = 64
-"""Expanded queries that are read together."""
 
 
 class LateInteraction:
@@ -102,10 +101,9 @@ class LateInteraction:
         """
         _check_list(texts, "encode_query")
         asked = prompted(texts, self._prompt("query", prompt))
-        skipped = self._skipped if "query" in self.settings.skiplist_tasks else None
         if self.settings.expansion is None:
-            return list(self.queries.run(asked, lambda p: self._read(p, skipped), show_progress=show_progress_bar))
-        return self._encode_expanded(list(asked), self.settings.expansion, skipped)
+            return list(self.queries.run(asked, self._reading("query"), show_progress=show_progress_bar))
+        return self._encode_expanded(list(asked), self.settings.expansion)
 
     def encode_document(
         self,
@@ -123,8 +121,7 @@ class LateInteraction:
         """
         _check_list(texts, "encode_document")
         given = prompted(texts, self._prompt(self.settings.prompts.for_documents, prompt))
-        skipped = self._skipped if "document" in self.settings.skiplist_tasks else None
-        rows = self.documents.run(given, lambda p: self._read(p, skipped), show_progress=show_progress_bar)
+        rows = self.documents.run(given, self._reading("document"), show_progress=show_progress_bar)
         factor = self.settings.pool_factor if pool_factor is None else pool_factor
         if factor == 1:
             return list(rows)
@@ -156,10 +153,10 @@ class LateInteraction:
         encoded = self.tokenizer.encode(
             prompted(list(texts), before), longest=self.documents.room.longest, offsets=True
         )
-        skipped = self._skipped if "document" in self.settings.skiplist_tasks else None
+        skips = "document" in self.settings.skiplist_tasks
         found = []
         for ids, spans in zip(encoded.ids, encoded.offsets, strict=True):
-            kept = self._kept(torch.tensor(ids), skipped).tolist()
+            kept = self._kept(torch.tensor(ids), skips).tolist()
             moved = [(max(0, start - len(before)), max(0, end - len(before))) for start, end in spans]
             found.append([span for span, is_kept in zip(moved, kept, strict=True) if is_kept])
         return found
@@ -170,7 +167,7 @@ class LateInteraction:
         ids = self.tokenizer.encode([asked], longest=self.queries.room.longest).ids[0]
         if self.settings.expansion:
             ids = ids + [self._expansion_id] * (self.settings.expansion.length - len(ids))
-        kept = self._kept(torch.tensor(ids), self._skipped if "query" in self.settings.skiplist_tasks else None)
+        kept = self._kept(torch.tensor(ids), "query" in self.settings.skiplist_tasks)
         return [self.tokenizer.token(token_id) for token_id, is_kept in zip(ids, kept.tolist(), strict=True) if is_kept]
 
     def project(self, hidden: Float[Tensor, "T D"]) -> Float[Tensor, "T P"]:
@@ -225,60 +222,60 @@ class LateInteraction:
     def _prompt(self, name: str, prompt: str | None) -> str:
         return self.settings.prompts.choose(name, prompt)
 
-    def _read(self, packed: Packed, skipped: Int[Tensor, "K"] | None) -> list[np.ndarray]:
-        vectors_TP = self.project(self.encoder(packed)).cpu()
-        kept_T = self._kept(packed.ids.cpu(), skipped)
-        parts = zip(vectors_TP.split(list(packed.lengths)), kept_T.split(list(packed.lengths)), strict=True)
+    def _reading(self, task: str) -> Read[np.ndarray]:
+        return Read(self._read, (task in self.settings.skiplist_tasks,))
+
+    def _read(self, packed: Packed, skips: bool) -> list[np.ndarray]:
+        return self._kept_rows(self.project(self.encoder(packed)), packed, skips)
+
+    def _read_beside(self, packed: Packed, skips: bool) -> list[np.ndarray]:
+        """Expanded queries, all of one length, whose own tokens do not see the expansion: it begins behind [SEP]."""
+        ids_NL = packed.ids.view(packed.num_documents, -1)
+        length = ids_NL.shape[1]
+        places_L = torch.arange(1, length + 1, device=ids_NL.device)
+        ends_N = ((ids_NL != self._expansion_id) * places_L).amax(1)
+        hidden_NLD = encode_expanded(self.encoder, ids_NL, places_L[None] <= ends_N[:, None])
+        return self._kept_rows(self.project(hidden_NLD.flatten(0, 1)), packed, skips)
+
+    def _kept_rows(self, vectors: Float[Tensor, "T P"], packed: Packed, skips: bool) -> list[np.ndarray]:
+        kept_T = self._kept(packed.ids.cpu(), skips)
+        lengths = list(packed.lengths)
+        parts = zip(vectors.cpu().split(lengths), kept_T.split(lengths), strict=True)
         return [vectors[kept].numpy() for vectors, kept in parts]
 
-    def _kept(self, ids: Int[Tensor, "T"], skipped: Int[Tensor, "K"] | None) -> Tensor:
-        return torch.ones_like(ids, dtype=torch.bool) if skipped is None else ~torch.isin(ids, skipped)
+    def _kept(self, ids: Int[Tensor, "T"], skips: bool) -> Tensor:
+        if not skips or self._skipped is None:
+            return torch.ones_like(ids, dtype=torch.bool)
+        return ~torch.isin(ids, self._skipped)
 
-    def _encode_expanded(
-        self, asked: list[str], expansion: Expansion, skipped: Int[Tensor, "K"] | None
-    ) -> list[np.ndarray]:
-        room = self.queries.room
-        encoded = self.tokenizer.encode(asked, longest=room.longest)
+    def _encode_expanded(self, asked: list[str], expansion: Expansion) -> list[np.ndarray]:
+        encoded = self.tokenizer.encode(asked, longest=self.queries.room.longest)
         if num_cut := sum(cut > 0 for cut in encoded.num_cut):
             self._refuse_or_say(num_cut, encoded.num_cut)
         fill = [[self._expansion_id] * (expansion.length - len(ids)) for ids in encoded.ids]
+        whole = [ids + more for ids, more in zip(encoded.ids, fill, strict=True)]
+        reading = self._reading("query")
         if expansion.is_attended:
-            whole = [ids + more for ids, more in zip(encoded.ids, fill, strict=True)]
-            return list(self.queries.run_ids(whole, lambda packed: self._read(packed, skipped)))
-        alone = [ids for ids, more in zip(encoded.ids, fill, strict=True) if not more]
-        found = self.queries.run_ids(alone, lambda packed: self._read(packed, skipped))
-        masked = self._beside([ids for ids, more in zip(encoded.ids, fill, strict=True) if more], expansion, skipped)
-        return [next(masked if more else found) for more in fill]
+            return list(self.queries.run_ids(whole, reading))
+        alone = self.queries.run_ids([ids for ids, more in zip(whole, fill, strict=True) if not more], reading)
+        beside = self.queries.run_ids(
+            [ids for ids, more in zip(whole, fill, strict=True) if more], Read(self._read_beside, reading.given)
+        )
+        return [next(beside if more else alone) for more in fill]
 
     def _refuse_or_say(self, num_texts: int, num_cut: list[int]) -> None:
-        from modernbert.core.errors import UserError
-
         longest = self.queries.room.longest
-        if self.queries.room.too_long == "refuse":
+        if self.queries.too_long == "refuse":
             first = next(number for number, cut in enumerate(num_cut) if cut)
-            raise UserError(
+            raise TooLongError(
                 f"query {first} has {longest + num_cut[first]:,} tokens, expected {longest:,} or fewer: shorten it, or let "
                 "its end be cut off with too_long='truncate'"
             )
-        say(
-            f"{num_texts} of {len(num_cut)} queries were longer than {longest:,} tokens: {sum(num_cut):,} tokens at their "
-            "ends were not read"
-        )
-
-    def _beside(
-        self, queries: list[list[int]], expansion: Expansion, skipped: Int[Tensor, "K"] | None
-    ) -> Iterator[np.ndarray]:
-        """Expanded queries whose own tokens do not see the expansion, all of one length."""
-        device = next(self.encoder.parameters()).device
-        for start in range(0, len(queries), _QUERIES_AT_ONCE):
-            some = queries[start : start + _QUERIES_AT_ONCE]
-            ids_NL = torch.tensor([ids + [self._expansion_id] * (expansion.length - len(ids)) for ids in some])
-            is_real_NL = torch.arange(expansion.length)[None] < torch.tensor([len(ids) for ids in some])[:, None]
-            with torch.inference_mode():
-                hidden_NLD = encode_expanded(self.encoder, ids_NL.to(device), is_real_NL.to(device))
-                vectors_TP = self.project(hidden_NLD.flatten(0, 1)).cpu()
-            for row, vectors in zip(ids_NL, vectors_TP.split(expansion.length), strict=True):
-                yield vectors[self._kept(row, skipped)].numpy()
+        if current() is None:
+            say(
+                f"{num_texts} of {len(num_cut)} queries were longer than {longest:,} tokens: {sum(num_cut):,} tokens at their "
+                "ends were not read"
+            )
 
 
 def _ids_of(words: Sequence[str], tokenizer: Tokenizer) -> Int[Tensor, "K"] | None:

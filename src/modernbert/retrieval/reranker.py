@@ -14,7 +14,8 @@ from torch import nn
 
 from modernbert.core.errors import CheckpointError, UserError
 from modernbert.core.log import say
-from modernbert.infer.engine import Engine, Room, TooLong
+from modernbert.infer.engine import Engine, Room, TooLong, TooLongError
+from modernbert.infer.ticket import current
 from modernbert.model.heads import SequenceClassifier
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of, tokenizer_folder
@@ -201,7 +202,7 @@ class Reranker:
                     self._refuse(cut, number)
                     num_cut, num_tokens = num_cut + 1, num_tokens + cut
                 documents.append(self.tokenizer.enclose(question, document[:room]))
-        if num_cut:
+        if num_cut and current() is None:
             say(
                 f"{num_cut} of {len(given)} pairs were longer than {self.longest:,} tokens: {num_tokens:,} tokens at the ends "
                 "of their documents were not read"
@@ -218,8 +219,8 @@ class Reranker:
         return room
 
     def _refuse(self, cut: int, number: int) -> None:
-        if self.engine.room.too_long == "refuse":
-            raise UserError(
+        if self.engine.too_long == "refuse":
+            raise TooLongError(
                 f"pair {number} has {self.longest + cut:,} tokens, expected {self.longest:,} or fewer: split its document, or "
                 "let its end be cut off with too_long='truncate'"
             )

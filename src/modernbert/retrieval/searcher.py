@@ -121,7 +121,7 @@ class Searcher:
         refresh = Refresh(Snapshot.load(place), self._files(roots), self.choices.chunking)
         num_encoded = renew(
             self._index, refresh, place, roots=roots, show_progress=show_progress,
-            encode=lambda texts: self._encoders().documents(texts),
+            encode=lambda texts: self.encoders().documents(texts),
         )  # fmt: skip
         changes = refresh.changes
         return Refreshed(
@@ -172,7 +172,19 @@ class Searcher:
                 self._index, parsed, self._asked(parsed, "hybrid"), roots=self._roots(), top_k=top_k, where=where,
                 mode="hybrid", code=self.choices.code,
             )  # fmt: skip
-        return assemble([one.chunk for one in found], budget=budget, count=tokens_of(self._encoders().tokenizer))
+        return assemble([one.chunk for one in found], budget=budget, count=tokens_of(self.encoders().tokenizer))
+
+    def encoders(self) -> Encoders:
+        """The index's model, loaded when it is first wanted.
+
+        Raises:
+            UserError: it is another now.
+        """
+        if self._loaded is None:
+            loaded = Encoders.open(self.choices.model)
+            _check_same(self.folder, self.choices.model, self._index, self.choices.model, loaded.settings.model_hash)
+            self._loaded = loaded
+        return self._loaded
 
     def close(self) -> None:
         """Bring to disk what makes the next opening fast, and let go of the folder."""
@@ -215,18 +227,11 @@ class Searcher:
         home = self.folder.resolve()
         return Files([file for file in found.files if not Path(file.path).is_relative_to(home)], found.skipped)
 
-    def _encoders(self) -> Encoders:
-        if self._loaded is None:
-            loaded = Encoders.open(self.choices.model)
-            _check_same(self.folder, self.choices.model, self._index, self.choices.model, loaded.settings.model_hash)
-            self._loaded = loaded
-        return self._loaded
-
     def _asked(self, query: Query, mode: Mode) -> Asked:
         text = query.text or words_of_patterns(query)
         if mode == "lexical":
             return Asked(text=text)
-        vector, tokens = self._encoders().query(text)
+        vector, tokens = self.encoders().query(text)
         return Asked(text=text, vector=vector, tokens=tokens)
 
     def _spans(self, query: Query, asked: Asked, found: Sequence[Candidate]) -> list[list[Evidence]]:
@@ -234,7 +239,7 @@ class Searcher:
         spans = [evidence.words(query, one.chunk.text) for one in found]
         if asked.tokens is None or not found:
             return spans
-        rows = self._encoders().token_spans([one.chunk.with_header for one in found])
+        rows = self.encoders().token_spans([one.chunk.with_header for one in found])
         if rows is None:
             return spans
         records = self._index.get([one.hit.id for one in found])

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from modernbert.core.errors import CheckpointError, UserError, require
 from modernbert.infer.engine import Engine, Room, TooLong
+from modernbert.infer.read import Read
 from modernbert.model.heads import MaskedLM
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of, tokenizer_folder
@@ -152,7 +153,7 @@ class SparseEncoder:
         if most is not None and most < 1:
             raise UserError(f"max_active_dims: found {most}, expected 1 or more, or none for all")
         given = prompted(texts, self.prompts.choose(prompt_name, prompt))
-        rows = list(self.engine.run(given, lambda p: self.weights(p, most), show_progress=show_progress_bar))
+        rows = list(self.engine.run(given, Read(self.weights, (most,)), show_progress=show_progress_bar))
         starts = np.cumsum([0, *(len(ids) for ids, _ in rows)])
         ids = np.concatenate([ids for ids, _ in rows]) if rows else np.zeros(0, dtype=np.int32)
         weights = np.concatenate([weights for _, weights in rows]) if rows else np.zeros(0, dtype=np.float32)

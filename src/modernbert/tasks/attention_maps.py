@@ -14,6 +14,7 @@ from modernbert.core.errors import UserError, require
 from modernbert.core.files import write_atomically
 from modernbert.model.encoder import Encoder
 from modernbert.model.layers import LayerModules
+from modernbert.model.twin import twin
 from modernbert.ops.packed import Packed
 from modernbert.ops.rope import Rope
 from modernbert.ops.window import Window
@@ -34,17 +35,12 @@ def attention_maps(encoder: Encoder, ids: list[int]) -> list[Float[Tensor, "H t 
     config = encoder.config
     packed = Packed.from_lists([ids], device=next(encoder.parameters()).device)
     seen: dict[int, Tensor] = {}
-    handles = [
+    own = twin(encoder)  # whose hooks nobody else meets
+    for number, layer in enumerate(own.layers):
         cast("LayerModules", layer).attn.Wqkv.register_forward_hook(
             lambda _, __, out, number=number: seen.update({number: out})
         )
-        for number, layer in enumerate(encoder.layers)
-    ]
-    try:
-        encoder(packed, backend="blocked")
-    finally:
-        for handle in handles:
-            handle.remove()
+    own(packed, backend="blocked")
     maps = []
     for number, kind in enumerate(config.layer_kinds):
         qkv_T3HK = seen[number].unflatten(-1, (3, config.num_attention_heads, config.head_dim))

@@ -46,17 +46,21 @@ class TextClassifier(Predictor[SequenceClassifier]):
     ARCHITECTURE = "ModernBertForSequenceClassification"
     HEAD = "sentiment"
 
-    def predict(self, texts: Iterable[Text], *, show_progress: bool = False) -> list[Classified]:
-        """One result a text, in order."""
-        return list(self.stream(texts, show_progress=show_progress))
+    def predict(self, texts: Iterable[Text], *, raw: bool = False, show_progress: bool = False) -> list[Classified]:
+        """One result a text, in order.
 
-    def stream(self, texts: Iterable[Text], *, show_progress: bool = False) -> Iterator[Classified]:
+        Args:
+            raw: scores are logits, before the temperature.
+        """
+        return list(self.stream(texts, raw=raw, show_progress=show_progress))
+
+    def stream(self, texts: Iterable[Text], *, raw: bool = False, show_progress: bool = False) -> Iterator[Classified]:
         """The same, each as soon as it is known."""
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts: found one string, write predict([text])")
         for lengths, logits in in_pieces(self.engine, texts, self._cut, self.logits, show_progress=show_progress):
             logits_C = np.average(np.stack(logits), axis=0, weights=lengths)
-            yield self._read(logits_C, len(lengths))
+            yield self._read(logits_C, len(lengths), raw=raw)
 
     def logits(self, packed: Packed) -> list[np.ndarray]:
         """Before the temperature, one row a document."""
@@ -86,16 +90,17 @@ class TextClassifier(Predictor[SequenceClassifier]):
             pieces = [ids[i : i + size] for i in range(0, max(1, len(ids)), size)]
             yield [max(1, len(piece)) for piece in pieces], [self.tokenizer.enclose(piece) for piece in pieces]
 
-    def _read(self, logits_C: np.ndarray, num_pieces: int) -> Classified:
+    def _read(self, logits_C: np.ndarray, num_pieces: int, *, raw: bool) -> Classified:
         names = self.model.config.labels
         found_C = self.probabilities(torch.from_numpy(np.asarray(logits_C))).tolist()
+        told_C = logits_C.tolist() if raw else found_C
         order = sorted(range(len(names)), key=lambda i: -found_C[i])
         is_several = self.model.config.problem_type == "multi_label_classification"
         best = order[0]
         return Classified(
             label=names[best],
-            score=found_C[best],
-            scores={names[i]: found_C[i] for i in order},
+            score=told_C[best],
+            scores={names[i]: told_C[i] for i in order},
             labels=tuple(names[i] for i in order if found_C[i] > 0.5) if is_several else (names[best],),
             num_pieces=num_pieces,
         )

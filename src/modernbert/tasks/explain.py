@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from modernbert.core.errors import UserError, require
+from modernbert.model.twin import twin
 from modernbert.ops.packed import Packed
 from modernbert.tasks.classify import TextClassifier
 from modernbert.tasks.words import split
@@ -55,22 +56,30 @@ class Explanation:
 
 
 def explain(
-    classifier: TextClassifier, text: str, *, label: str | None = None, steps: int = 32, occlusion: bool = False
+    classifier: TextClassifier,
+    text: str,
+    *,
+    label: str | None = None,
+    steps: int = 32,
+    occlusion: bool = False,
+    longest: int | None = None,
 ) -> Explanation:
     """Why the text has this label.
 
     Args:
         label: absent: the one that the classifier gives.
         steps: of the sum along the way; the error is reported as `gap`.
+        longest: tokens that the text may have; absent: what the model takes.
 
     Raises:
-        UserError: the text is empty, longer than the model takes, or the label is unknown.
+        UserError: the text is empty, longer than that, or the label is unknown.
     """
     tokenizer, labels = classifier.tokenizer, classifier.model.config.labels
     encoded = tokenizer.encode([text], offsets=True)
     ids, places = encoded.ids[0], encoded.offsets[0]
-    if not text.strip() or len(ids) > classifier.longest:
-        raise UserError(f"found a text of {len(ids)} tokens, expected 3 to {classifier.longest}: explain a part of it")
+    most = min(classifier.longest, longest or classifier.longest)
+    if not text.strip() or len(ids) > most:
+        raise UserError(f"found a text of {len(ids)} tokens, expected 3 to {most}: explain a part of it")
     (found,) = classifier.predict([text])
     name = label or found.label
     if name not in labels:
@@ -109,7 +118,7 @@ def _integrated(
 ) -> tuple[list[float], tuple[float, float], float]:
     """Weight of each token, the logits at both ends, and the error of the sum."""
     captum = require("captum.attr", extra="explain")
-    model = classifier.model
+    model = twin(classifier.model)  # whose hooks nobody else meets
     table = model.model.embeddings.tok_embeddings
     device = table.weight.device
     with torch.no_grad():

@@ -7,6 +7,7 @@ from typing import Self
 
 from modernbert.core.errors import UserError
 from modernbert.infer.engine import Engine, Room, TooLong, longest_text
+from modernbert.infer.read import Read
 from modernbert.model.heads import MaskedLM
 from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.store import Dtype, load
@@ -66,8 +67,8 @@ class MaskFiller:
             raise TypeError("fill takes a list of texts: found one string, write fill([text])")
         if top_k < 1:
             raise UserError(f"top_k: found {top_k}, expected 1 or more")
-        among = None if targets is None else [self._token_of(target) for target in targets]
-        filled = list(self.engine.run(texts, lambda packed: self._read(packed, top_k, among)))
+        among = None if targets is None else tuple(self._token_of(target) for target in targets)
+        filled = list(self.engine.run(texts, Read(self._read, (top_k, among))))
         for number, guesses in enumerate(filled):
             if not guesses:
                 mask = self.tokenizer.token(self.tokenizer.mask_id)
@@ -85,14 +86,14 @@ class MaskFiller:
             )
         return single[0]
 
-    def _read(self, packed: Packed, top_k: int, among: list[int] | None) -> Sequence[list[list[Guess]]]:
+    def _read(self, packed: Packed, top_k: int, among: tuple[int, ...] | None) -> Sequence[list[list[Guess]]]:
         at_M = (packed.ids == self.tokenizer.mask_id).nonzero().squeeze(1)
         found: list[list[list[Guess]]] = [[] for _ in range(packed.num_documents)]
         if at_M.numel() == 0:
             return found
         probabilities_MV = self.model(packed, at_M).float().softmax(-1)
         if among is not None:
-            probabilities_MV = probabilities_MV[:, among]
+            probabilities_MV = probabilities_MV[:, list(among)]
         scores, places = probabilities_MV.topk(min(top_k, probabilities_MV.shape[1]), dim=-1)
         ids = places if among is None else places.new_tensor(among)[places]
         for document, row_scores, row_ids in zip(

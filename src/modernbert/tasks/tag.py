@@ -16,7 +16,7 @@ from modernbert.tasks.prediction import Prediction
 from modernbert.tasks.predictor import Predictor
 from modernbert.tasks.words import Tokens, Words, joined, split, tokens_of
 from modernbert.text.clean import checked
-from modernbert.text.tokenizer import Tokenizer
+from modernbert.text.tokenizer import Span, Tokenizer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,8 @@ class Tagged:
     text: str
     """As given; of a list of words, the words with a space between them."""
     words: tuple[str, ...]
+    spans: tuple[Span, ...]
+    """Where each word stands, in characters."""
     tags: tuple[str, ...]
     """One a word."""
     scores: tuple[float, ...]
@@ -58,7 +60,8 @@ class Tagger(Predictor[TokenClassifier]):
 
     def __init__(self, model: TokenClassifier, tokenizer: Tokenizer, prediction: Prediction) -> None:
         super().__init__(model, tokenizer, prediction)
-        self._is_bio = is_bio(model.config.labels)
+        self.is_bio = is_bio(model.config.labels)
+        """Whether the tags spell entities."""
 
     def predict(self, texts: Iterable[str | Sequence[str]], *, show_progress: bool = False) -> list[Tagged]:
         """One result a text, in order. A text is a string, or its words."""
@@ -99,9 +102,10 @@ class Tagger(Predictor[TokenClassifier]):
         return Tagged(
             text=words.text,
             words=tuple(words.text[a:b] for a, b in words.spans),
+            spans=words.spans,
             tags=tuple(tags),
             scores=tuple(scores),
-            entities=tuple(self._entities(words, tags, scores)) if self._is_bio else (),
+            entities=tuple(self._entities(words, tags, scores)) if self.is_bio else (),
         )
 
     @staticmethod

@@ -14,6 +14,7 @@ import numpy as np
 
 from modernbert.core.errors import CheckpointError, UserError
 from modernbert.infer.engine import Engine, Room, longest_text
+from modernbert.infer.read import Read
 from modernbert.model.heads import MaskedLM, SequenceClassifier
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of, tokenizer_folder
@@ -84,14 +85,13 @@ class ZeroShot:
     def _by_inference(self, texts: Sequence[str], labels: Sequence[str], template: str) -> list[np.ndarray]:
         """Logits of entailment, less those of contradiction where the model has them."""
         pairs = [(text, template.format(label)) for text in texts for label in labels]
-        yes, no = self._entailment or (0, None)
-
-        def read(packed: Packed) -> list[float]:
-            logits_NC = self.model(packed).float()
-            return (logits_NC[:, yes] - (logits_NC[:, no] if no is not None else 0)).tolist()
-
-        found = np.array(list(self.engine.run(pairs, read)))
+        found = np.array(list(self.engine.run(pairs, self._entailed)))
         return list(found.reshape(len(texts), len(labels)))
+
+    def _entailed(self, packed: Packed) -> list[float]:
+        yes, no = self._entailment or (0, None)
+        logits_NC = self.model(packed).float()
+        return (logits_NC[:, yes] - (logits_NC[:, no] if no is not None else 0)).tolist()
 
     def _by_blanks(self, texts: Sequence[str], labels: Sequence[str], template: str) -> list[np.ndarray]:
         """Mean log-probability of a label's tokens in the blank, less the same without a text."""
@@ -99,24 +99,16 @@ class ZeroShot:
         wanted = self.tokenizer.encode(
             [f" {label}" if before.endswith(" ") else label for label in labels], special=False
         ).ids
-        mask, mask_id = self.tokenizer.token(self.tokenizer.mask_id), self.tokenizer.mask_id
+        mask = self.tokenizer.token(self.tokenizer.mask_id)
         counts = sorted({len(ids) for ids in wanted})  # labels of as many tokens share a blank
         prompts = self.tokenizer.encode([f" {before}{mask * count}{after}" for count in counts], special=False).ids
         room = self.engine.room.longest - len(self.tokenizer.enclose([])) - max(map(len, prompts))
         told = [[], *self.tokenizer.encode(texts, special=False).ids]
         documents = [self.tokenizer.enclose(ids[:room] + prompt) for ids in told for prompt in prompts]
 
-        columns = sorted({token for ids in wanted for token in ids})
+        columns = tuple(sorted({token for ids in wanted for token in ids}))
         column_of = {token: place for place, token in enumerate(columns)}
-
-        def read(packed: Packed) -> list[np.ndarray]:
-            """Log-probabilities of the labels' tokens in the blanks of each document."""
-            at_M = (packed.ids == mask_id).nonzero().squeeze(1)
-            logs_MU = self.model(packed, at_M).float().log_softmax(-1)[:, columns].cpu().numpy()
-            owners_M = packed.documents[at_M].cpu().numpy()
-            return [logs_MU[owners_M == number] for number in range(packed.num_documents)]
-
-        rows = list(self.engine.run_ids(documents, read))
+        rows = list(self.engine.run_ids(documents, Read(self._blanks, (columns,))))
 
         def fit(text: int, ids: list[int]) -> float:
             logs_mU = rows[text * len(counts) + counts.index(len(ids))][
@@ -126,6 +118,13 @@ class ZeroShot:
 
         table = np.array([[fit(text, ids) for ids in wanted] for text in range(len(told))])
         return list(table[1:] - table[0])
+
+    def _blanks(self, packed: Packed, columns: tuple[int, ...]) -> list[np.ndarray]:
+        """Log-probabilities of these tokens in the blanks of each document."""
+        at_M = (packed.ids == self.tokenizer.mask_id).nonzero().squeeze(1)
+        logs_MU = self.model(packed, at_M).float().log_softmax(-1)[:, list(columns)].cpu().numpy()
+        owners_M = packed.documents[at_M].cpu().numpy()
+        return [logs_MU[owners_M == number] for number in range(packed.num_documents)]
 
     @staticmethod
     def _read(scores: np.ndarray, labels: Sequence[str], *, several: bool) -> Classified:

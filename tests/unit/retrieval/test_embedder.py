@@ -73,3 +73,36 @@ def test_it_opens_a_folder_with_its_pooling(tmp_path):
     assert embedder.pooling == "mean"
     assert Embedder.from_pretrained(tmp_path, pooling="cls").pooling == "cls"
     assert embedder.encode(TEXTS).shape == (4, 128)
+
+
+def test_token_ids_give_the_vectors_of_their_texts():
+    embedder = _embedder()
+    ids = embedder.tokenizer.encode(TEXTS, special=False).ids
+    np.testing.assert_array_equal(embedder.encode_ids(ids), embedder.encode(TEXTS))
+    np.testing.assert_array_equal(
+        embedder.encode_ids(ids, truncate_dim=5, normalize_embeddings=True),
+        embedder.encode(TEXTS, truncate_dim=5, normalize_embeddings=True),
+    )
+
+
+def test_token_ids_that_are_none_or_too_many_are_told(capsys):
+    with pytest.raises(UserError, match="document 1: found the token 448, expected 0 to 447"):
+        _embedder().encode_ids([[5], [448]])
+    model, tokenizer = small_model()
+    refusing = Embedder(model.model, tokenizer, pooling="mean", longest=8, too_long="refuse")
+    with pytest.raises(UserError, match="document 0 has 12 tokens, expected 8 or fewer: split it"):
+        refusing.encode_ids([[5] * 10])
+    cutting = Embedder(model.model, tokenizer, pooling="mean", longest=8)
+    np.testing.assert_array_equal(cutting.encode_ids([[5] * 10]), cutting.encode_ids([[5] * 6]))
+    assert (
+        "document 0 has 12 tokens, expected 8 or fewer: the 4 tokens at its end were not read"
+        in capsys.readouterr().err
+    )
+
+
+def test_tokens_have_the_encoders_states():
+    model, tokenizer = small_model()
+    found = _embedder().encode_tokens(TEXTS)
+    for rows, ids in zip(found, tokenizer.encode(TEXTS).ids, strict=True):
+        expected = model.model(Packed.from_lists([ids]), backend="reference").detach().numpy()
+        np.testing.assert_allclose(rows, expected, atol=1e-5, rtol=1e-5)

@@ -86,3 +86,25 @@ def test_attention_maps_are_what_the_layers_use(tmp_path):
         assert (found[:, far] == 0).all() == (kind == "sliding_attention" or not far.any())
     path = draw_attention(encoder, tokenizer, "The captain counted ships.", tmp_path / "maps.png")
     assert path.stat().st_size > 5000
+
+
+def test_who_computes_at_the_same_time_meets_no_hook(monkeypatch):
+    classifier = _classifier()
+    encoder = classifier.model.model
+    (ids,) = classifier.tokenizer.encode(["the captain counted the ships"]).ids
+    other = Packed.from_lists([ids[::-1]])
+    with torch.no_grad():
+        alone = classifier.model(other, backend="blocked")
+    meanwhile, forward = [], Encoder.forward
+
+    def interrupted(self, packed, *, backend="auto"):
+        if self is not encoder:
+            meanwhile.append(classifier.model(other, backend="blocked").detach())
+        return forward(self, packed, backend=backend)
+
+    monkeypatch.setattr(Encoder, "forward", interrupted)
+    maps = attention_maps(encoder, ids)
+    explain(classifier, "The bell.", steps=2)
+    assert len(meanwhile) > 2
+    assert all(torch.equal(each, alone) for each in meanwhile)
+    assert maps[0].shape[-1] == len(ids)

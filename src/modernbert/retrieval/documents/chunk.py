@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from modernbert.core.errors import ConfigError
+from modernbert.core.jsonable import Json
 from modernbert.retrieval.documents.code import Lines, cut_code
 from modernbert.retrieval.documents.cut import LINES, WORDS, cut, fill, within
-from modernbert.retrieval.documents.document import Chunk, Document, Json
+from modernbert.retrieval.documents.document import Chunk, Document
 from modernbert.retrieval.documents.languages import QUERIES
 from modernbert.retrieval.documents.measure import Count, Measure, Part
 from modernbert.retrieval.documents.prose import cut_prose

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from modernbert.core.errors import UserError
-from modernbert.retrieval.documents.document import Chunk, Json
+from modernbert.core.jsonable import Json
+from modernbert.retrieval.documents.document import Chunk
 from modernbert.retrieval.documents.measure import Count
 
 

@@ -20,12 +20,13 @@ _JOINERS = "\u200d\ufe0e\ufe0f"
 
 
 def cut(measure: Measure, whole: Part, size: int, level: int = 0) -> list[Part]:
-    """A part in pieces no larger than `size`, cut as little deep as that allows."""
+    """A part in pieces no larger than `size`, cut as little deep as that allows. White space around a word does not count."""
     pieces = pieces_of(whole, _LEVELS[level](measure.text, *whole))
+    sizes = measure([_shown(measure.text, piece) for piece in pieces] if level == WORDS else pieces)
     if len(pieces) == 1 and level + 1 < len(_LEVELS):
-        return cut(measure, whole, size, level + 1) if measure(pieces)[0] > size else pieces
+        return cut(measure, whole, size, level + 1) if sizes[0] > size else pieces
     found: list[Part] = []
-    for piece, large in zip(pieces, measure(pieces), strict=True):
+    for piece, large in zip(pieces, sizes, strict=True):
         if large > size and level + 1 < len(_LEVELS):
             found.extend(cut(measure, piece, size, level + 1))
         else:

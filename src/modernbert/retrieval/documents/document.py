@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from modernbert.core.errors import UserError
+from modernbert.core.jsonable import Json
 
 Kind = Literal["text", "markdown", "html", "pdf", "jsonl", "code"]
-
-Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 
 
 class UnreadableError(UserError):

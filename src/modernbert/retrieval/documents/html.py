@@ -4,7 +4,8 @@ import re
 from dataclasses import dataclass, field
 
 from modernbert.core.errors import require
-from modernbert.retrieval.documents.document import Json, Section
+from modernbert.core.jsonable import Json
+from modernbert.retrieval.documents.document import Section
 
 _NOT_SHOWN = (
     "script", "style", "noscript", "template", "svg", "iframe", "object", "canvas", "nav", "footer", "aside", "form",

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b
 
+from modernbert.core.jsonable import Json
 from modernbert.retrieval.documents.decode import decode
-from modernbert.retrieval.documents.document import Document, Json
+from modernbert.retrieval.documents.document import Document
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

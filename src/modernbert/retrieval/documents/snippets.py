@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from modernbert.retrieval.documents.document import Json
+from modernbert.core.jsonable import Json
 
 _MARK, _DIM, _END = "\033[1;33m", "\033[2m", "\033[0m"
 _CUT = "…"

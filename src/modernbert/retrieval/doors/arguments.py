@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from modernbert.core.errors import UserError
-from modernbert.retrieval.documents.document import Json
+from modernbert.core.jsonable import Json
 
 Value = str | int | list[str] | None
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from modernbert.core.errors import UserError
+from modernbert.core.jsonable import Json
 from modernbert.retrieval.documents.context import Citation
-from modernbert.retrieval.documents.document import Json
 from modernbert.retrieval.index.filter_text import Where
 from modernbert.retrieval.searcher import Found, Searcher
 

@@ -16,8 +16,11 @@ from modernbert.retrieval.searcher import Searcher
 class Repository:
     """One index. While another process owns it, this is a view of that one's last commit."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, *, wait_s: float = 0.0) -> None:
         """Open it.
+
+        Args:
+            wait_s: how long to wait for an owner that may be done soon, before it is only seen.
 
         Raises:
             UserError: there is no index, or it is damaged.
@@ -26,7 +29,7 @@ class Repository:
         self.owner: str | None = None
         """The sentence that says who else owns it; None when it is ours."""
         self._seen = -1
-        self.searcher = self._open()
+        self.searcher = self._open(wait_s)
 
     def renew(self) -> str:
         """Be as new as can be, and say in one line what that took or why it cannot be."""
@@ -54,11 +57,11 @@ class Repository:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _open(self) -> Searcher:
+    def _open(self, wait_s: float) -> Searcher:
         manifest = read_manifest(self.folder / INDEX)
         self._seen = -1 if manifest is None else manifest.commit
         try:
-            searcher = Searcher.open(self.folder)
+            searcher = Searcher.open(self.folder, wait_s=wait_s)
         except InUseError as in_use:
             self.owner = _holder(in_use)
             return Searcher.open(self.folder, read_only=True)

@@ -5,7 +5,6 @@ a figure is the model's and not an index's. Nothing here knows what is relevant.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -13,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from modernbert.core.errors import UserError, require
+from modernbert.retrieval.index.fusion import reciprocal_rank_fusion
 
 Found = dict[str, float]
 """Scores by document, of the best of one query."""
@@ -225,10 +225,7 @@ class _Fusion:
 
 def fused(rankings: Sequence[Found], constant: int, most: int) -> Found:
     """One ranking of several, each best first, by places alone."""
-    sums: defaultdict[str, float] = defaultdict(float)
-    for ranking in rankings:
-        for place, document in enumerate(ranking, start=1):
-            sums[document] += 1 / (constant + place)
+    sums = dict(reciprocal_rank_fusion([list(ranking) for ranking in rankings], k=constant))
     return Ids(list(sums)).best(np.array(list(sums.values())), most) if sums else {}
 
 

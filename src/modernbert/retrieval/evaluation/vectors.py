@@ -16,6 +16,7 @@ import numpy as np
 from modernbert.core.errors import UserError
 from modernbert.core.files import write_atomically
 from modernbert.retrieval.evaluation.rankers import Facts, Found, Ids, Searcher
+from modernbert.retrieval.similarity import unit
 
 _BLOCK = 2**26
 """Similarities in memory at once."""
@@ -162,11 +163,6 @@ def maxsim(query_QD: np.ndarray, rows_TD: np.ndarray, starts_N: np.ndarray, leng
         scores_N[block] = np.maximum.reduceat(similar_QT, starts_N[block] - begin, axis=1).sum(0)
         first = last
     return scores_N
-
-
-def unit(rows: np.ndarray) -> np.ndarray:
-    """Every row at length 1; a row of zeros stays one."""
-    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
 
 
 def _similarity(model: Encodes, expected: tuple[str, ...], kind: str) -> str:

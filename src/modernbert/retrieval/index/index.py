@@ -13,13 +13,13 @@ from pathlib import Path
 from threading import RLock
 from typing import Self
 
-from modernbert.core.errors import UserError
+from modernbert.core.errors import UserError, first_line
 from modernbert.retrieval.index.bm25 import counts, document_weights
 from modernbert.retrieval.index.filter_text import Where, read_filter
 from modernbert.retrieval.index.ledger import Ledger
 from modernbert.retrieval.index.lock import Lock
 from modernbert.retrieval.index.manifest import Manifest, Settings, check_same, read_manifest
-from modernbert.retrieval.index.opening import Opened, StoreChoice, first_line, open_store, save_note
+from modernbert.retrieval.index.opening import Opened, StoreChoice, open_store, save_note
 from modernbert.retrieval.index.parts import DamagedPartError
 from modernbert.retrieval.index.record import Added, Entry, Hit, Query, Record
 from modernbert.retrieval.index.search import Mode, search, unit

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from modernbert.core.errors import UserError
+from modernbert.core.errors import UserError, first_line
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
 from modernbert.retrieval.index.bm25 import VERSION, Lexicon
@@ -108,11 +108,6 @@ def save_note(opened: Opened, manifest: Manifest, files: dict[str, int] | None) 
         files=files,
     )
     _write(path, asdict(note))
-
-
-def first_line(error: BaseException) -> str:
-    """What an error of somebody else's says, without its backtrace."""
-    return str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def _write(path: Path, note: dict[str, object]) -> None:

@@ -7,14 +7,14 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Self, TypeAlias
+from typing import Self
 
 import numpy as np
 from jaxtyping import Float, Float16, Float32
 
 from modernbert.core.errors import UserError
+from modernbert.core.jsonable import Json
 
-Json: TypeAlias = "str | int | float | bool | list[Json] | dict[str, Json] | None"
 _HALF = float(np.finfo(np.float16).max)
 
 

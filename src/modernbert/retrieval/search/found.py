@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from modernbert.retrieval.documents.document import Json
+from modernbert.core.jsonable import Json
 from modernbert.retrieval.documents.snippets import Snippet, snippet
 
 Evidence = tuple[int, int, float]

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from modernbert.retrieval.documents.document import Chunk, Json
+from modernbert.core.jsonable import Json
+from modernbert.retrieval.documents.document import Chunk
 from modernbert.retrieval.documents.find import Root
 from modernbert.retrieval.index.record import Record
 from modernbert.retrieval.search.encoders import Vectors

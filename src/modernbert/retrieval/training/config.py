@@ -104,3 +104,40 @@ class TrainRetrieval:
     def trains_by(self) -> Loss:
         """The loss that is meant."""
         return self.loss or LOSSES[self.kind][0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mining:
+    """Which documents are taken: of the best `range_max` that are not right, those that pass every filter, less the first `range_min`."""
+
+    num_negatives: int = 3
+    """Negatives a row; rows with fewer are left out."""
+    range_min: int = 0
+    """So many of the best that passed are skipped: among them are right ones that nobody marked."""
+    range_max: int = 100
+    """So many of the best are looked at."""
+    max_score: float | None = None
+    """The highest score of a negative."""
+    min_score: float | None = None
+    """The lowest score of a negative."""
+    absolute_margin: float | None = None
+    """A negative scores at least so much below the query's worst positive."""
+    relative_margin: float | None = None
+    """The same as a share of that positive's score: 0.05 is NV-Retriever's."""
+    sampling: Literal["top", "random"] = "top"
+    """The best of them, or drawn by the seed."""
+    seed: int = 0
+    """For random."""
+
+    def __post_init__(self) -> None:
+        if self.num_negatives < 1 or self.range_min < 0:
+            raise ConfigError(
+                f"num_negatives is {self.num_negatives} and range_min {self.range_min}, expected 1 and 0 or more"
+            )
+        if self.range_max - self.range_min < self.num_negatives:
+            raise ConfigError(
+                f"range_min {self.range_min} and range_max {self.range_max} leave {self.range_max - self.range_min} documents, "
+                f"expected num_negatives {self.num_negatives} or more"
+            )
+        if self.sampling not in ("top", "random"):
+            raise ConfigError(f"sampling is {self.sampling!r}, expected top or random")

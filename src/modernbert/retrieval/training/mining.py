@@ -11,49 +11,18 @@ from pathlib import Path
 
 import numpy as np
 
-from modernbert.core.errors import ConfigError, UserError
+from modernbert.core.errors import UserError
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
 from modernbert.core.seeds import Seeds
-from modernbert.retrieval.evaluation.vectors import Encodes, Encodings, unit
+from modernbert.retrieval.evaluation.vectors import Encodes, Encodings
+from modernbert.retrieval.similarity import unit
+from modernbert.retrieval.training.config import Mining
 from modernbert.retrieval.training.examples import Example
 
 _PIECE = 8192
 """Documents encoded, and kept, at once."""
 _BLOCK = 2**26
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mining:
-    """Which documents are taken: of the best `range_max` that are not right, those that pass every filter, less the first `range_min`."""
-
-    num_negatives: int = 3
-    range_min: int = 0
-    """So many of the best that passed are skipped: among them are right ones that nobody marked."""
-    range_max: int = 100
-    max_score: float | None = None
-    """The highest score of a negative; likewise the lowest."""
-    min_score: float | None = None
-    absolute_margin: float | None = None
-    """A negative scores at least so much below the query's worst positive."""
-    relative_margin: float | None = None
-    """The same as a share of that positive's score: 0.05 is NV-Retriever's."""
-    sampling: str = "top"
-    """top: the best of them. random: drawn by `seed`."""
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.num_negatives < 1 or self.range_min < 0:
-            raise ConfigError(
-                f"num_negatives is {self.num_negatives} and range_min {self.range_min}, expected 1 and 0 or more"
-            )
-        if self.range_max - self.range_min < self.num_negatives:
-            raise ConfigError(
-                f"range_min {self.range_min} and range_max {self.range_max} leave {self.range_max - self.range_min} documents, "
-                f"expected num_negatives {self.num_negatives} or more"
-            )
-        if self.sampling not in ("top", "random"):
-            raise ConfigError(f"sampling is {self.sampling!r}, expected top or random")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -22,6 +22,7 @@ import torch
 
 from modernbert.core.errors import require
 from modernbert.core.files import atomic_folder, write_atomically
+from modernbert.core.heap import keep_large_blocks
 from modernbert.core.log import say
 from modernbert.model.hf import accelerate
 from modernbert.model.hub import folder_of
@@ -84,6 +85,8 @@ def train_retrieval(settings: TrainRetrieval) -> Outcome:
     began = time.perf_counter()
     if checkpoint is not None:
         say(f"going on from {checkpoint}")
+    if not torch.cuda.is_available():
+        keep_large_blocks()
     with loop.watch:
         loop.trainer.train(resume_from_checkpoint=checkpoint)
     seconds = before["seconds"] + time.perf_counter() - began

@@ -4,7 +4,8 @@ import torch
 
 from modernbert.core.errors import UserError
 from modernbert.retrieval.evaluation import vectors
-from modernbert.retrieval.evaluation.vectors import Dense, Encodings, Late, maxsim, unit
+from modernbert.retrieval.evaluation.vectors import Dense, Encodings, Late, maxsim
+from modernbert.retrieval.similarity import unit
 
 DOCUMENTS = {"x": "aab", "y": "bbbb", "z": "", "w": "cab"}
 AXES = {"a": (1.0, 0.0, 0.2), "b": (0.0, 2.0, 0.0), "c": (-1.0, 0.5, 1.0)}

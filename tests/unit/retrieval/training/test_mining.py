@@ -5,8 +5,9 @@ import pytest
 
 from modernbert.core.errors import ConfigError, UserError
 from modernbert.retrieval.training import mining
+from modernbert.retrieval.training.config import Mining
 from modernbert.retrieval.training.examples import Example
-from modernbert.retrieval.training.mining import Mining, mine, write_mined
+from modernbert.retrieval.training.mining import mine, write_mined
 
 
 class Angles:

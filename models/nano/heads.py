@@ -1,0 +1,53 @@
+"""The packaged heads on test sets that neither they nor their rows came from.
+
+    python models/nano/heads.py DATA --out results/heads.json
+
+DATA is a folder of task data as JSON lines, TASK/test.jsonl.xz.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+from distil import NAMES
+from downstream import read
+from seqeval.metrics import f1_score
+
+from modernbert.core.files import write_atomically
+from modernbert.tasks.classify import TextClassifier
+from modernbert.tasks.tag import Tagger
+
+
+def main() -> None:
+    """Predict, compare, write."""
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("data", type=Path)
+    words.add_argument("--model", default="nano")
+    words.add_argument("--out", type=Path, required=True)
+    given = words.parse_args()
+    found = {
+        "sentiment": {"accuracy on SST-2": sentiment(given.model, given.data / "sst2" / "test.jsonl.xz")},
+        "entities": {"entity F1 on CoNLL-2003": entities(given.model, given.data / "conll2003" / "test.jsonl.xz")},
+    }
+    with write_atomically(given.out, "w") as file:
+        json.dump(found, file, indent=1)
+    print(json.dumps(found))
+
+
+def sentiment(model: str, path: Path) -> float:
+    """Share of sentences whose label was found."""
+    rows = read(path)
+    predicted = TextClassifier.from_pretrained(f"{model}:sentiment").predict([row["sentence"] for row in rows])
+    right = [found.label == NAMES[str(row["label"])] for found, row in zip(predicted, rows, strict=True)]
+    return sum(right) / len(right)
+
+
+def entities(model: str, path: Path) -> float:
+    """F1 of whole entities."""
+    rows = read(path)
+    predicted = Tagger.from_pretrained(f"{model}:entities").predict([row["tokens"] for row in rows])
+    return float(f1_score([row["tags"] for row in rows], [list(found.tags) for found in predicted]))
+
+
+if __name__ == "__main__":
+    main()

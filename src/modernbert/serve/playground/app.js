@@ -1,0 +1,127 @@
+// The frame around the panels: which there are, which is shown, and what one gets to work with.
+
+import { Refusal, ask } from "./ask.js";
+import { choice, el } from "./dom.js";
+import alike from "./alike.js";
+import entities from "./entities.js";
+import fill from "./fill.js";
+import inside from "./inside.js";
+import match from "./match.js";
+import search from "./search.js";
+import sentiment from "./sentiment.js";
+
+const PANELS = [fill, sentiment, entities, alike, match, search, inside];
+
+const main = document.getElementById("panel");
+const spoken = document.getElementById("spoken");
+let leaving = new AbortController();
+
+start();
+
+async function start() {
+  try {
+    const [server, indexes] = await Promise.all([ask("inside/server"), ask("indexes")]);
+    const serving = server.models.map((model) => model.name).join(", ");
+    document.getElementById("serving").textContent = `serving ${serving}`;
+    const show = () => open(server, indexes);
+    window.addEventListener("hashchange", show);
+    show();
+  } catch (problem) {
+    main.replaceChildren(refused(problem));
+  }
+}
+
+function open(server, indexes) {
+  if (location.hash === "#panel") return main.focus();
+  const panel = PANELS.find((each) => `#${each.id}` === location.hash) ?? PANELS[0];
+  list(panel);
+  leaving.abort();
+  leaving = new AbortController();
+  document.title = `${panel.name} · modernbert`;
+  const able = panel.needs === null ? server.models : server.models.filter((each) => each.abilities.includes(panel.needs));
+  const head = [el("h1", {}, panel.title), el("p", { class: "lede" }, panel.lede)];
+  if (!able.length) {
+    main.replaceChildren(...head, el("p", { class: "missing" }, panel.missing));
+    return undefined;
+  }
+  const out = el("div", { class: "out" });
+  const took = el("p", { class: "took quiet" });
+  const context = new Context({ server, indexes, able, out, took, signal: leaving.signal });
+  const models = choice("Model", able.map((each) => [each.name, each.name]), (name) => {
+    context.model = name;
+    context.ask(true);
+  });
+  main.replaceChildren(...head, models, ...panel.build(context), out, took, ...(panel.below?.(context) ?? []));
+  context.ask(true);
+  return undefined;
+}
+
+function list(panel) {
+  document.getElementById("panels").replaceChildren(
+    ...PANELS.map((each) =>
+      el("li", {}, el("a", { href: `#${each.id}`, "aria-current": each === panel ? "page" : null }, each.name)),
+    ),
+  );
+  document.querySelector('nav [aria-current="page"]').scrollIntoView({ block: "nearest", inline: "center" });
+}
+
+/** What a panel works with: it sets `run`, calls `ask` when something changed, and `show`s what it found. */
+class Context {
+  constructor({ server, indexes, able, out, took, signal }) {
+    Object.assign(this, { server, indexes, able, out, took, leaving: signal });
+    this.model = able[0].name;
+    this.run = async () => {};
+    this.timer = 0;
+    this.under = null;
+    this.since = null;
+    signal.addEventListener("abort", () => {
+      clearTimeout(this.timer);
+      this.under?.abort();
+    });
+  }
+
+  /** Run: at once, or when typing pauses. What is under way is given up. */
+  ask(now) {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#go(), now ? 0 : 180);
+  }
+
+  show(...nodes) {
+    this.out.replaceChildren(...nodes);
+  }
+
+  /** For who cannot see the page. */
+  say(sentence) {
+    spoken.textContent = sentence;
+  }
+
+  /** Say how long it took; where more follows that may take its time, before that. */
+  time() {
+    if (this.since === null) return;
+    this.took.textContent = `${Math.max(1, Math.round(performance.now() - this.since))} ms`;
+    this.since = null;
+    this.out.removeAttribute("aria-busy");
+  }
+
+  async #go() {
+    this.under?.abort();
+    const own = (this.under = new AbortController());
+    this.since = performance.now();
+    this.out.setAttribute("aria-busy", "true");
+    try {
+      await this.run(own.signal);
+      this.time();
+    } catch (problem) {
+      if (own.signal.aborted) return;
+      this.took.textContent = "";
+      this.show(refused(problem));
+    } finally {
+      if (this.under === own) this.out.removeAttribute("aria-busy");
+    }
+  }
+}
+
+function refused(problem) {
+  if (!(problem instanceof Refusal)) throw problem;
+  return el("p", { class: "refused", role: "alert" }, `${problem.message}.`);
+}

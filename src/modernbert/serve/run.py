@@ -1,0 +1,129 @@
+"""A server from its start to its end: open models, listen, warm up, answer, and stop without losing an answer."""
+
+import asyncio
+import resource
+import socket
+from collections.abc import Sequence
+from types import FrameType
+
+import h11
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from modernbert.core.errors import UserError
+from modernbert.core.log import say
+from modernbert.serve.app import application
+from modernbert.serve.config import Settings
+from modernbert.serve.models import Models
+
+HEADERS = 10.0
+"""Seconds in which a client that begins a request has sent its headers."""
+
+_KEEP_ALIVE = 75
+"""Seconds that a connection may rest: longer than a proxy's own, so that it is never closed under a request."""
+
+_BACKLOG = 2048
+"""Connections that may wait to be taken: as many as uvicorn's own."""
+
+_SPARE = 64
+"""Files that connections leave alone: indexes, logs, weights."""
+
+
+def run(sources: Sequence[str], settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C: then nothing new is taken, and what was accepted is answered.
+
+    Raises:
+        UserError: a source is no model, or the address is taken.
+    """
+    with bound(settings) as address:
+        models = Models.open(sources, settings)
+        for name in models.names():
+            about = models.about(name)
+            say(f"{name}: {', '.join(about.abilities)}; {about.num_parameters:,} parameters, {about.dtype}")
+        address.listen(_BACKLOG)
+        say(f"serving on http://{settings.host}:{address.getsockname()[1]}")
+        Server(models).run(sockets=[address])
+
+
+def bound(settings: Settings) -> socket.socket:
+    """The address, before minutes are spent on models. Nobody can connect yet.
+
+    Raises:
+        UserError: it cannot be had.
+    """
+    found = socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind((settings.host, settings.port))
+    except OSError as error:
+        found.close()
+        raise UserError(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}): choose another --port or --host"
+        ) from None
+    return found
+
+
+class Server(uvicorn.Server):
+    """uvicorn's, which says that it is not ready any more as soon as it is told to stop."""
+
+    def __init__(self, models: Models) -> None:
+        """Make it, and room for as many connections as the system allows."""
+        settings = models.settings
+        self._models = models
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft != hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        super().__init__(
+            uvicorn.Config(
+                application(settings, models),
+                host=settings.host,
+                port=settings.port,
+                http=Patient,
+                ws="none",
+                log_level="error",
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=_KEEP_ALIVE,
+                timeout_graceful_shutdown=int(settings.timeout) + 1,
+            )
+        )
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Told to stop."""
+        self._models.is_ready = False
+        super().handle_exit(sig, frame)
+
+
+class Patient(H11Protocol):
+    """A connection that waits for headers so long and no longer, and is closed at once where there are too many."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Somebody is there."""
+        super().connection_made(transport)
+        if len(self.connections) > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE:
+            transport.close()
+            return
+        self._hurry()
+
+    def data_received(self, data: bytes) -> None:
+        """Somebody said something: is a request whole?"""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._rest()
+        elif self._timer is None:
+            self._hurry()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody is there any more."""
+        self._rest()
+        super().connection_lost(exc)
+
+    def _hurry(self) -> None:
+        self._timer = self.loop.call_later(HEADERS, self.transport.close)
+
+    def _rest(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

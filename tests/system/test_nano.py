@@ -1,0 +1,100 @@
+"""The model inside the package: whole, small, equal in every reader, and of use to somebody who just installed it."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+import modernbert
+from modernbert.cli.main import main
+from modernbert.core import packaged
+from modernbert.model.catalogue import take
+from modernbert.model.hub import folder_of
+
+TEXTS = [
+    "The capital of France is [MASK].",
+    "for i in [MASK](10):\n    print(i)",
+    "She put on her coat and [MASK] out into the rain. " * 30,
+]
+
+
+def test_all_packaged_models_together_are_small_enough_to_install():
+    size = sum(path.stat().st_size for path in packaged.FOLDER.rglob("*") if path.is_file())
+    assert size <= 40e6
+    assert packaged.DEFAULT in packaged.names()
+
+
+def test_stock_transformers_opens_it_and_computes_the_same():
+    from transformers import AutoModelForMaskedLM, AutoTokenizer
+
+    folder = folder_of("nano")
+    stock = AutoModelForMaskedLM.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    ours = modernbert.load("nano", dtype="float32")
+    for text in TEXTS:
+        ids = tokenizer(text)["input_ids"]
+        assert ids == modernbert.Tokenizer.load("nano").encode([text]).ids[0]
+        with torch.no_grad():
+            expected = stock(input_ids=torch.tensor([ids])).logits[0]
+            found = ours(modernbert.Packed.from_lists([ids]))
+        torch.testing.assert_close(found, expected, atol=2e-4, rtol=1e-4)
+
+
+def test_sentence_transformers_opens_its_embedding_head(tmp_path):
+    from sentence_transformers import SentenceTransformer
+
+    take("nano:embedding", tmp_path / "embedding")
+    stock = SentenceTransformer(str(tmp_path / "embedding"), device="cpu", model_kwargs={"dtype": "float32"})
+    ours = modernbert.Embedder.from_pretrained("nano", dtype="float32")
+    np.testing.assert_allclose(ours.encode(TEXTS), stock.encode(TEXTS), atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("for i in [MASK](10):\n    print(i)", " range"),
+        ("He opened the door [MASK] looked inside.", " and"),
+        ("The children were playing in [MASK] garden.", " the"),
+    ],
+)
+def test_it_fills_what_anybody_would(text, right):
+    ((guesses,),) = modernbert.MaskFiller.from_pretrained("nano").fill([text])
+    assert guesses[0].token == right
+
+
+def test_it_finds_the_function_that_is_meant():
+    embedder = modernbert.Embedder.from_pretrained("nano")
+    functions = [
+        "def rmtree(path): shutil.rmtree(path)",
+        "def area(radius): return math.pi * radius ** 2",
+        "def join(thread): thread.join()",
+    ]
+    queries = ["delete a folder and everything in it", "surface of a circle", "wait for the thread to end"]
+    found = embedder.similarity(embedder.encode_query(queries), embedder.encode_document(functions)).argmax(1)
+    assert found.tolist() == [0, 1, 2]
+
+
+def test_every_verb_takes_it_without_being_told(capsys):
+    assert main(["fill-mask", "The sun rises in the [MASK].", "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["masks"][0]) == 5
+    assert main(["classify", "--labels", "sports", "politics", "--", "The team won the match"]) == 0
+    assert capsys.readouterr().out.startswith("sports")
+
+
+def test_filling_a_mask_imports_nothing_that_it_does_not_need():
+    code = "import sys; from modernbert.cli.main import main; main(['fill-mask', 'a [MASK]']); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert not loaded & {
+        "transformers",
+        "sentence_transformers",
+        "peft",
+        "sklearn",
+        "scipy",
+        "pandas",
+        "pyarrow",
+        "matplotlib",
+    }
