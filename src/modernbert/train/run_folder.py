@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 def claim(settings: "DataclassInstance", out: Path, *, free: Collection[str] = ()) -> None:
     """Make the folder and write `recipe.yaml` into it, or check that the run in it is this one.
 
+    A recipe alone is no run: what was refused before it began (for its data, say) may be told anew.
+
     Args:
         free: settings that may change when a run goes on.
 
@@ -25,7 +27,7 @@ def claim(settings: "DataclassInstance", out: Path, *, free: Collection[str] = (
         UserError: the folder cannot be written.
     """
     recipe = out / "recipe.yaml"
-    if recipe.exists():
+    if recipe.exists() and any(path != recipe for path in out.iterdir()):
         refuse_another(read(type(settings), recipe), settings, recipe=recipe, flag="--out", free=free)
     try:
         write(settings, recipe)

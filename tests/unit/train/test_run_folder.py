@@ -16,7 +16,9 @@ class Settings:
 
 
 def test_a_folder_belongs_to_one_recipe(tmp_path):
-    claim(Settings(), tmp_path / "run")
+    claim(Settings(rate=0.1), tmp_path / "run")
+    claim(Settings(), tmp_path / "run")  # nothing was made by the first
+    (tmp_path / "run" / "checkpoint-1").mkdir()
     claim(Settings(), tmp_path / "run")
     claim(Settings(steps=4), tmp_path / "run", free=("steps",))
     with pytest.raises(

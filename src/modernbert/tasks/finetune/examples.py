@@ -249,7 +249,8 @@ def _name(label: object, row: Record) -> str:
     if isinstance(label, float) and label.is_integer():
         label = int(label)
     if not isinstance(label, str | int) or label == "":
-        raise UserError(f"{row.where}: the label is {label!r}, expected a name or a whole number: mend or drop the row")
+        hint = "for scores give --task regression" if isinstance(label, float) else "mend or drop the row"
+        raise UserError(f"{row.where}: the label is {label!r}, expected a name or a whole number: {hint}")
     return str(label)
 
 
