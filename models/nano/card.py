@@ -54,14 +54,20 @@ tags:
 """
 
 TAUGHT = {
-    "sentiment": ("text-classification", "Tells praise from blame in English sentences", "SST-2"),
+    "sentiment": (
+        "text-classification",
+        "Tells praise from blame in English",
+        "sentences, parts of sentences and paragraphs of Wikinews, novels and Wikipedia",
+        "words and pairs of words counted in IMDb's and SST-2's reviews, under a linear model",
+    ),
     "entities": (
         "token-classification",
         "Tags persons, organisations, places and other names in English",
-        "CoNLL-2003",
+        "lines of Wikinews and Wikipedia",
+        "nano fine-tuned on CoNLL-2003",
     ),
 }
-"""Heads whose rows a teacher labelled: the Hub's word, what it does, what the teacher learnt from."""
+"""Heads whose rows a teacher labelled: the Hub's word, what it does, what was labelled, and the teacher."""
 
 
 def main() -> None:
@@ -72,7 +78,7 @@ def main() -> None:
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
     judged = {path.stem: json.loads(path.read_text()) for path in given.judged.glob("*.json")}
-    pages = {given.out: trunk_card(judged, given.runs, given.out)}
+    pages = {given.out: trunk_card(judged, given.runs, given.out)} if (given.runs / "nano").is_dir() else {}
     heads = given.out / packaged.HEADS
     if (heads / "embedding").is_dir():
         pages[heads / "embedding"] = embedding_card(judged, heads / "embedding")
@@ -108,17 +114,17 @@ def trunk_card(judged: dict[str, Any], runs: Path, folder: Path) -> str:
 
 def taught_card(name: str, judged: dict[str, Any], runs: Path) -> str:
     """What a head does, what it learnt from, and how well it does."""
-    task, does, data = TAUGHT[name]
+    task, does, text, teacher = TAUGHT[name]
     facts = json.loads((runs / "heads" / f"{name}-run" / "results.json").read_text())
     held = ", ".join(f"{score} {value:.3f}" for score, value in facts["validation"].items() if score in facts["test"])
     scores = ", ".join(f"{score} {value:.3f}" for score, value in judged.get("heads", {}).get(name, {}).items())
     return "\n\n".join(
         [
-            HEAD_FRONT.format(library="peft", task=task) + f"\n# nano:{name}",
-            f"{does}. A LoRA adapter on nano, trained on {facts['num_train']:,} sentences of open text (Wikinews, novels, Wikipedia) which "
-            f"a teacher had labelled, nano fine-tuned on {data}; it has not seen {data}, of which nothing is passed on. Against "
-            f"the teacher on sentences kept back: {held}. Small models are often wrong: look at the probability.",
-            *([f"Measured: {scores}, on the test rows."] if scores else []),
+            HEAD_FRONT.format(library="transformers", task=task) + f"\n# nano:{name}",
+            f"{does}. It began as nano, and learnt from {facts['num_train']:,} {text}, as a teacher labels them: {teacher}. "
+            f"It has not seen the teacher's data, of which nothing is passed on. Against the teacher on rows kept back: {held}. "
+            "Small models are often wrong: look at the probability.",
+            *([f"Measured: {scores}, on test rows that neither it nor its teacher has seen. `models/nano/heads.py`."] if scores else []),
         ]
     ) + "\n"  # fmt: skip
 

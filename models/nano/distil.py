@@ -1,110 +1,143 @@
 """Rows for a head from open text: a teacher that was trained on data which may not be passed on labels text which may.
 
-    python models/nano/distil.py sentiment TEACHER CORPUS... --rows 20000 --out rows/train.jsonl
-    python models/nano/distil.py entities TEACHER CORPUS... --rows 20000 --out rows/train.jsonl
+    python models/nano/distil.py sentiment TASKS CORPUS... --out rows/sentiment
+    python models/nano/distil.py entities TEACHER CORPUS... --out rows/entities
 
-TEACHER is a model of `modernbert finetune` (seq_cls or token_cls); CORPUS are files of documents. Only sentences that the
-teacher is sure of are kept; of sentiment as many of each label. The head learns from the rows, and never sees the teacher's data.
+CORPUS are files of documents; TASKS is a folder with sst2 and imdb as JSON lines, TEACHER a model of `modernbert finetune`.
+The head learns from the rows, and never sees the teacher's data. What the teacher is unsure of is kept, for a head that saw only
+clear cases knows no others: of sentiment a row holds the teacher's log odds, of entities its tags.
 """
 
 import argparse
 import json
 import random
 import re
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from modernbert.core.files import write_atomically
+import numpy as np
+from downstream import read
+from scipy.sparse import csr_matrix
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+
+from modernbert.core.files import atomic_folder
 from modernbert.core.log import say
 from modernbert.data.sources import read_documents
-from modernbert.tasks.classify import TextClassifier
 from modernbert.tasks.tag import Tagger
 
+Row = dict[str, object]
+
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]+[\"”’']?")
-NAMES = {"0": "negative", "1": "positive"}
-"""Of labels that the teacher's data only number."""
+PART = re.compile(r"[,;:()—\"“”]|--")
+LENGTHS = (12, 300)
+"""Characters of a sentence or a part of one."""
+PARAGRAPHS = (500, 1400)
+VALIDATION = 1000
 
-LENGTH = (30, 300)
-"""Characters of a sentence that is taken."""
-
-SURE = {"sentiment": 0.97, "entities": 0.9}
-"""Probability: of the label; of the least certain word."""
-
-LOOKED_AT = 12
-"""Sentences that are labelled for each row that is wanted."""
+ODDS = 4.0
+"""Log odds beyond it are as good as certain."""
+IMDB_WEIGHT = 0.5
+LOWER_SHARE, UPPER_SHARE = 0.5, 0.08
+"""Rows in another case: reviews are often typed so, headlines set so."""
 
 
 def main() -> None:
-    """Draw, label, keep, write."""
+    """Draw, label, write."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("kind", choices=SURE)
+    words.add_argument("kind", choices=("sentiment", "entities"))
     words.add_argument("teacher", type=Path)
     words.add_argument("corpus", nargs="+")
-    words.add_argument("--rows", type=int, default=20_000)
+    words.add_argument("--rows", type=int, default=110_000, help="that are drawn, as many from each file")
     words.add_argument("--seed", type=int, default=17)
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
-    sentences = drawn(given.corpus, given.rows * LOOKED_AT, given.seed)
-    rows = list(
-        sentiments(given.teacher, sentences) if given.kind == "sentiment" else entities(given.teacher, sentences)
-    )
-    kept = (balanced if given.kind == "sentiment" else with_entities)(rows, given.rows)
-    random.Random(given.seed).shuffle(kept)
-    with write_atomically(given.out, "w") as file:
-        file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in kept)
-    say(f"{given.out}: {len(kept):,} rows of {len(rows):,} that the teacher was sure of, {len(sentences):,} looked at")
+    draw = random.Random(given.seed)
+    label = sentiments if given.kind == "sentiment" else entities
+    rows = list(label(given.teacher, given.corpus, given.rows, draw))
+    draw.shuffle(rows)
+    with atomic_folder(given.out) as out:
+        for name, part in (("validation", rows[:VALIDATION]), ("train", rows[VALIDATION:])):
+            lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in part)
+            (out / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
+    say(f"{given.out}: {len(rows):,} rows")
 
 
-def drawn(corpus: Sequence[str], count: int, seed: int) -> list[str]:
-    """Different sentences, as many from each file."""
+def sentiments(tasks: Path, corpus: Sequence[str], count: int, draw: random.Random) -> Iterator[Row]:
+    """Sentences, parts of them and some paragraphs, with how much more likely praise is than blame, in log odds."""
+    reviews = [(row["text"].replace("<br />", " "), row["label"]) for row in read(tasks / "imdb" / "train.jsonl.xz")]
+    phrases = [(row["sentence"], row["label"]) for row in read(tasks / "sst2" / "train.jsonl.xz")]
+    short, long = Counted(phrases), Counted(reviews)
+    texts = [
+        *drawn(corpus, count, lambda text: _pieces(text, draw), draw),
+        *drawn(corpus, count // 40, _paragraphs, draw),
+    ]
+    odds = short.log_odds(texts) + IMDB_WEIGHT * long.log_odds(texts)
+    for text, value in zip(texts, np.clip(odds, -ODDS, ODDS).tolist(), strict=True):
+        yield {"text": text.lower() if draw.random() < LOWER_SHARE else text, "label": round(value, 3)}
+
+
+def entities(teacher: Path, corpus: Sequence[str], count: int, draw: random.Random) -> Iterator[Row]:
+    """Sentences and headings with a tag for each word, four with an entity for each without."""
+    texts = drawn(corpus, count, _lines, draw)
+    cased = [text.upper() if draw.random() < UPPER_SHARE else text for text in texts]
+    found = Tagger.from_pretrained(teacher).stream(cased, show_progress=True)
+    rows = [{"tokens": list(one.words), "tags": list(one.tags)} for one in found if one.words]
+    some, none = ([row for row in rows if (set(row["tags"]) != {"O"}) is wanted] for wanted in (True, False))
+    yield from some
+    yield from none[: len(some) // 4]
+
+
+class Counted:
+    """Praise or blame by words and pairs of words that were counted."""
+
+    def __init__(self, rows: Sequence[tuple[str, int]]) -> None:
+        # One letter is a word, and so are n't, ! and ?.
+        self._words = TfidfVectorizer(
+            ngram_range=(1, 2), min_df=2, sublinear_tf=True, token_pattern=r"(?u)\b\w+\b|n't|!|\?"
+        )
+        counts: csr_matrix = self._words.fit_transform([text for text, _ in rows])
+        self._linear = LogisticRegression(C=10, solver="liblinear").fit(counts, [label for _, label in rows])
+
+    def log_odds(self, texts: Sequence[str]) -> np.ndarray:
+        """Of praise against blame, one a text."""
+        return self._linear.decision_function(self._words.transform(texts))
+
+
+def drawn(corpus: Sequence[str], count: int, pieces: Callable[[str], Iterator[str]], draw: random.Random) -> list[str]:
+    """Different pieces of documents, as many from each file."""
     found: list[str] = []
     for path in corpus:
-        own = {
-            sentence
-            for document in read_documents([path])
-            for sentence in (match.group().strip() for match in SENTENCE.finditer(document.text))
-            if LENGTH[0] <= len(sentence) <= LENGTH[1]
-        }
-        ordered = sorted(own)
-        random.Random(seed).shuffle(ordered)
-        found += ordered[: count // len(corpus)]
+        own = sorted({piece for document in read_documents([path]) for piece in pieces(document.text)})
+        draw.shuffle(own)
+        found += own[: count // len(corpus)]
     return found
 
 
-def sentiments(teacher: Path, sentences: list[str]) -> Iterator[dict[str, object]]:
-    """Sentences with a label that is beyond doubt."""
-    classifier = TextClassifier.from_pretrained(teacher)
-    for text, found in zip(sentences, classifier.stream(sentences, show_progress=True), strict=True):
-        if found.score >= SURE["sentiment"]:
-            yield {"text": text, "label": NAMES.get(found.label, found.label), "score": found.score}
+def _pieces(text: str, draw: random.Random) -> Iterator[str]:
+    """Sentences, every other one as a part of it: opinions are often said in few words."""
+    for match in SENTENCE.finditer(text):
+        sentence = match.group().strip()
+        parts = [part.strip() for part in PART.split(sentence)] if draw.random() < 0.5 else [sentence]
+        piece = draw.choice(parts)
+        if LENGTHS[0] <= len(piece) <= LENGTHS[1]:
+            yield piece
 
 
-def entities(teacher: Path, sentences: list[str]) -> Iterator[dict[str, object]]:
-    """Sentences with every word's tag beyond doubt."""
-    tagger = Tagger.from_pretrained(teacher)
-    for found in tagger.stream(sentences, show_progress=True):
-        if min(found.scores, default=0) >= SURE["entities"]:
-            yield {"tokens": list(found.words), "tags": list(found.tags)}
+def _paragraphs(text: str) -> Iterator[str]:
+    return (line for line in text.split("\n") if PARAGRAPHS[0] <= len(line) <= PARAGRAPHS[1])
 
 
-def balanced(rows: Sequence[dict[str, object]], count: int) -> list[dict[str, object]]:
-    """As many of each label, the surest first."""
-    counts = Counter(row["label"] for row in rows)
-    each = min(count // len(counts), *counts.values())
-    ordered = sorted(rows, key=lambda row: -float(row["score"]))  # type: ignore[arg-type]
-    return [
-        {"text": row["text"], "label": row["label"]}
-        for label in sorted(map(str, counts))
-        for row in [row for row in ordered if row["label"] == label][:each]
-    ]
-
-
-def with_entities(rows: Sequence[dict[str, object]], count: int) -> list[dict[str, object]]:
-    """Four sentences with an entity for each without."""
-    some = [row for row in rows if set(row["tags"]) != {"O"}]  # type: ignore[arg-type]
-    none = [row for row in rows if set(row["tags"]) == {"O"}]  # type: ignore[arg-type]
-    return [*some[: count * 4 // 5], *none[: min(len(some), count) // 5]]
+def _lines(text: str) -> Iterator[str]:
+    """Sentences, and short lines that are none: headings, names, results."""
+    for line in map(str.strip, text.split("\n")):
+        if LENGTHS[0] <= len(line) <= 60 and not line.endswith("."):
+            yield line
+        yield from (
+            found
+            for found in (match.group().strip() for match in SENTENCE.finditer(line))
+            if LENGTHS[0] <= len(found) <= LENGTHS[1]
+        )
 
 
 if __name__ == "__main__":

@@ -9,13 +9,16 @@ import argparse
 import json
 from pathlib import Path
 
-from distil import NAMES
-from downstream import read
+from downstream import Row, read
 from seqeval.metrics import f1_score
+from two_sided import LABELS
 
 from modernbert.core.files import write_atomically
 from modernbert.tasks.classify import TextClassifier
 from modernbert.tasks.tag import Tagger
+
+REVIEWS = 10
+"""Every so many of the long ones."""
 
 
 def main() -> None:
@@ -26,7 +29,10 @@ def main() -> None:
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
     found = {
-        "sentiment": {"accuracy on SST-2": sentiment(given.model, given.data / "sst2" / "test.jsonl.xz")},
+        "sentiment": {
+            "accuracy on SST-2": sentiment(given.model, read(given.data / "sst2" / "test.jsonl.xz"), "sentence"),
+            "accuracy on IMDb": sentiment(given.model, read(given.data / "imdb" / "test.jsonl.xz")[::REVIEWS], "text"),
+        },
         "entities": {"entity F1 on CoNLL-2003": entities(given.model, given.data / "conll2003" / "test.jsonl.xz")},
     }
     with write_atomically(given.out, "w") as file:
@@ -34,11 +40,10 @@ def main() -> None:
     print(json.dumps(found))
 
 
-def sentiment(model: str, path: Path) -> float:
-    """Share of sentences whose label was found."""
-    rows = read(path)
-    predicted = TextClassifier.from_pretrained(f"{model}:sentiment").predict([row["sentence"] for row in rows])
-    right = [found.label == NAMES[str(row["label"])] for found, row in zip(predicted, rows, strict=True)]
+def sentiment(model: str, rows: list[Row], text: str) -> float:
+    """Share of texts whose label was found."""
+    predicted = TextClassifier.from_pretrained(f"{model}:sentiment").predict([row[text] for row in rows])
+    right = [found.label == LABELS[row["label"]] for found, row in zip(predicted, rows, strict=True)]
     return sum(right) / len(right)
 
 

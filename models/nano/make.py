@@ -23,11 +23,8 @@ VOCABULARY = 16_384
 UNUSED = 64
 TOKENIZER_BYTES = 60_000_000
 PLAIN_MINUTES = 60
-TAUGHT = {
-    "sentiment": ("seq_cls", "sst2", ("wikinews", "novels", "wiki")),
-    "entities": ("token_cls", "conll2003", ("wikinews",)),
-}
-"""Heads that a teacher labels text for: its task, its data, and the open text."""
+OPEN_TEXT = {"sentiment": ("wikinews", "novels", "wiki"), "entities": ("wikinews", "wiki")}
+"""What the rows of a head are drawn from, that a teacher labels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,18 +93,23 @@ def packaging(corpus: Path, out: Path) -> Iterator[Step]:
 
 
 def heads(corpus: Path, tasks: Path, out: Path) -> Iterator[Step]:
-    """Heads on the packaged trunk: a teacher learns from the task's data, and the head from what the teacher says of open text."""
-    for name, (task, data, sources) in TAUGHT.items():
-        teacher, rows, run = out / f"{name}-teacher", out / name / "train.jsonl", out / f"{name}-run"
-        text = [str(corpus / f"{source}-0*.jsonl.xz") for source in sources]
-        learn = ("finetune", "--task", task, "--dataset", tasks / data, "--out", teacher, "--learning-rate", 5e-4)
-        put = (HERE / "package.py", "head", run / "adapter", "--name", name, "--out", PACKAGE)
-        yield Step(made=teacher / "model", words=learn)
-        yield Step(made=rows, words=(HERE / "distil.py", name, teacher / "model", *text, "--out", rows))
-        yield Step(
-            made=run / "adapter", words=("finetune", HERE / f"{name}.yaml", "--dataset", rows.parent, "--out", run)
-        )
-        yield Step(made=PACKAGE / "heads" / name / "adapter_model.safetensors", words=put)
+    """Heads that begin as the packaged trunk: they learn from what a teacher of the task's data says of open text."""
+    teacher = out / "entities-teacher"
+    rate = ("--learning-rate", 1e-3, "--num-train-epochs", 4)
+    words = ("finetune", "--task", "token_cls", "--dataset", tasks / "conll2003", "--out", teacher, *rate)
+    yield Step(made=teacher / "model", words=words)
+    teachers = {"sentiment": tasks, "entities": teacher / "model"}
+    for name, sources in OPEN_TEXT.items():
+        rows, run = out / name, out / f"{name}-run"
+        text = [str(corpus / f"{source}-00000.jsonl.xz") for source in sources]
+        yield Step(made=rows, words=(HERE / "distil.py", name, teachers[name], *text, "--out", rows))
+        yield Step(made=run / "model", words=("finetune", HERE / f"{name}.yaml", "--dataset", rows, "--out", run))
+    doubled = out / "sentiment-model"
+    words = (HERE / "two_sided.py", out / "sentiment-run" / "model", "--out", doubled)
+    yield Step(made=doubled, words=words)
+    for name, model in (("sentiment", doubled), ("entities", out / "entities-run" / "model")):
+        put = (HERE / "package.py", "head", model, "--name", name, "--out", PACKAGE)
+        yield Step(made=PACKAGE / "heads" / name / "model.safetensors", words=put)
 
 
 def judging(task_data: Path, out: Path) -> Iterator[Step]:
