@@ -30,6 +30,7 @@ Row = dict[str, object]
 
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]+[\"”’']?")
 PART = re.compile(r"[,;:()—\"“”]|--")
+ROWS = {"sentiment": 110_000, "entities": 44_000}
 LENGTHS = (12, 300)
 """Characters of a sentence or a part of one."""
 PARAGRAPHS = (500, 1400)
@@ -45,16 +46,18 @@ LOWER_SHARE, UPPER_SHARE = 0.5, 0.08
 def main() -> None:
     """Draw, label, write."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("kind", choices=("sentiment", "entities"))
+    words.add_argument("kind", choices=ROWS)
     words.add_argument("teacher", type=Path)
     words.add_argument("corpus", nargs="+")
-    words.add_argument("--rows", type=int, default=110_000, help="that are drawn, as many from each file")
+    words.add_argument(
+        "--rows", type=int, help="that are drawn, as many from each file; absent: what the packaged head had"
+    )
     words.add_argument("--seed", type=int, default=17)
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
     draw = random.Random(given.seed)
     label = sentiments if given.kind == "sentiment" else entities
-    rows = list(label(given.teacher, given.corpus, given.rows, draw))
+    rows = list(label(given.teacher, given.corpus, given.rows or ROWS[given.kind], draw))
     draw.shuffle(rows)
     with atomic_folder(given.out) as out:
         for name, part in (("validation", rows[:VALIDATION]), ("train", rows[VALIDATION:])):

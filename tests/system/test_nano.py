@@ -77,11 +77,34 @@ def test_it_finds_the_function_that_is_meant():
     assert found.tolist() == [0, 1, 2]
 
 
+def test_its_heads_judge_and_find_names_and_stock_agrees(tmp_path):
+    from transformers import pipeline
+
+    texts = ["The music was beautiful.", "One of the worst films I have ever seen.", "I want my money back."]
+    judged = modernbert.TextClassifier.from_pretrained("nano", dtype="float32").predict(texts)
+    assert [one.label for one in judged] == ["positive", "negative", "negative"]
+    take("nano:sentiment", tmp_path / "sentiment")
+    stock = pipeline("text-classification", str(tmp_path / "sentiment"), device="cpu", dtype="float32")
+    for ours, expected in zip(judged, stock(texts), strict=True):
+        assert ours.label == expected["label"]
+        assert ours.score == pytest.approx(expected["score"], abs=1e-4)
+    (found,) = modernbert.Tagger.from_pretrained("nano").predict(["Angela Merkel met Tim Cook in Berlin."])
+    assert [(one.text, one.label) for one in found.entities] == [
+        ("Angela Merkel", "PER"),
+        ("Tim Cook", "PER"),
+        ("Berlin", "LOC"),
+    ]
+
+
 def test_every_verb_takes_it_without_being_told(capsys):
     assert main(["fill-mask", "The sun rises in the [MASK].", "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["masks"][0]) == 5
     assert main(["classify", "--labels", "sports", "politics", "--", "The team won the match"]) == 0
     assert capsys.readouterr().out.startswith("sports")
+    assert main(["classify", "A delightful evening."]) == 0
+    assert capsys.readouterr().out.startswith("positive")
+    assert main(["tag", "She lives in Berlin."]) == 0
+    assert "LOC" in capsys.readouterr().out
 
 
 def test_filling_a_mask_imports_nothing_that_it_does_not_need():

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from modernbert.core.errors import UserError
-from modernbert.core.packaged import DEFAULT
+from modernbert.core.packaged import DEFAULT, names
 from modernbert.demo.config import Settings
 
 if TYPE_CHECKING:
-    from modernbert.demo.show import Filled, Search
+    from modernbert.demo.show import Filled, Judged, Named, Search
     from modernbert.demo.train import Outcome
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Demo:
-    """See the packaged model fill masks and search Python's standard library by meaning, in seconds.
+    """See the packaged model fill masks, judge, find names and search Python's standard library by meaning, in seconds.
 
     With --train a small ModernBERT is trained here and now (about four minutes on two cores), and shows what it learnt.
     """
@@ -41,17 +41,31 @@ class Demo:
         self._show()
 
     def _show(self) -> None:
-        from modernbert.demo.show import fill, search
+        from modernbert.demo import show
 
-        filled = fill(self.model)
-        if not self.json:
-            print("\n".join(_blanks(self.model, filled)), flush=True)
-        found = search(self.model)
+        heads = {name.partition(":")[2] for name in names() if name.startswith(f"{self.model}:")}
+        filled = show.fill(self.model)
+        self._say(_blanks(self.model, filled))
+        judged = show.judge(self.model) if "sentiment" in heads else []
+        self._say(_opinions(self.model, judged))
+        named = show.name(self.model) if "entities" in heads else []
+        self._say(_names(self.model, named))
+        found = show.search(self.model)
+        self._say(_answers(found))
         if self.json:
-            print(json.dumps({"filled": [asdict(one) for one in filled], "search": asdict(found)}))
-            return
-        print("\n".join(_answers(found)))
-        print("train one yourself, live: modernbert demo --train")
+            parts = {"filled": filled, "judged": judged, "named": named}
+            print(
+                json.dumps(
+                    {name: [asdict(one) for one in part] for name, part in parts.items()} | {"search": asdict(found)}
+                )
+            )
+        else:
+            print("train one yourself, live: modernbert demo --train")
+
+    def _say(self, lines: Iterator[str]) -> None:
+        if not self.json:
+            for line in lines:
+                print(line, flush=True)
 
     def _train(self) -> None:
         from modernbert.core.errors import require
@@ -77,6 +91,20 @@ def _blanks(model: str, filled: "Sequence[Filled]") -> Iterator[str]:
     for one in filled:
         guesses = "  ".join(f"{guess.token.strip()} {guess.score:.0%}" for guess in one.guesses)
         yield f"  {' '.join(one.text.split())}\n      {guesses}"
+
+
+def _opinions(model: str, judged: "Sequence[Judged]") -> Iterator[str]:
+    if judged:
+        yield f"{model}:sentiment tells praise from blame, and which words made it think so"
+    for one in judged:
+        yield f"  {one.text}\n      {one.label} {one.score:.0%}: {', '.join(word for word, _ in one.words)}"
+
+
+def _names(model: str, named: "Sequence[Named]") -> Iterator[str]:
+    if named:
+        yield f"{model}:entities finds names"
+    for one in named:
+        yield f"  {one.text}\n      {'  '.join(f'{each.text} {each.label}' for each in one.entities)}"
 
 
 def _answers(found: "Search") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The packaged model at work on this machine: masks filled, and Python's standard library searched by meaning."""
+"""The packaged model at work on this machine: masks filled, texts judged, names found, and Python's standard library searched by meaning."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,10 @@ import numpy as np
 
 from modernbert.demo.corpus import Function, functions, standard_library
 from modernbert.retrieval.embedder import Embedder
+from modernbert.tasks.classify import TextClassifier
+from modernbert.tasks.explain import occlude
 from modernbert.tasks.fill_mask import Guess, MaskFiller
+from modernbert.tasks.tag import Entity, Tagger
 
 BLANKS = (
     "He was born [MASK] 1879.",
@@ -19,6 +22,19 @@ BLANKS = (
     "def __init__([MASK], name):",
 )
 """Grammar and code, which a small model knows, and a fact, which it does not."""
+
+OPINIONS = (
+    "The music was beautiful and the cast is a delight.",
+    "One of the worst films I have ever seen.",
+    "Delivery was late and the box was broken.",
+)
+"""For the head `sentiment`."""
+
+NAMES = (
+    "Angela Merkel met Apple's Tim Cook in Berlin on Monday.",
+    "The European Commission disagreed with German advice to shun British lamb.",
+)
+"""For the head `entities`."""
 
 QUESTIONS = (
     "remove a directory and all its contents",
@@ -38,6 +54,25 @@ class Filled:
 
     text: str
     guesses: tuple[Guess, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """A text, its label, and the words that speak most for it."""
+
+    text: str
+    label: str
+    score: float
+    words: tuple[tuple[str, float], ...]
+    """With how much the label's logit falls without each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """A text and the names in it."""
+
+    text: str
+    entities: tuple[Entity, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +97,22 @@ def fill(model: str, texts: Sequence[str] = BLANKS, *, top_k: int = 4) -> list[F
     """The likeliest tokens of one mask in each text."""
     filled = MaskFiller.from_pretrained(model).fill(texts, top_k=top_k)
     return [Filled(text=text, guesses=tuple(masks[0])) for text, masks in zip(texts, filled, strict=True)]
+
+
+def judge(model: str, texts: Sequence[str] = OPINIONS, *, top_k: int = 2) -> list[Judged]:
+    """Praise or blame, and why."""
+    classifier = TextClassifier.from_pretrained(model)
+    judged = []
+    for text, found in zip(texts, classifier.predict(texts), strict=True):
+        words = sorted(occlude(classifier, text, found.label), key=lambda word: -word[1])
+        judged.append(Judged(text=text, label=found.label, score=found.score, words=tuple(words[:top_k])))
+    return judged
+
+
+def name(model: str, texts: Sequence[str] = NAMES) -> list[Named]:
+    """Persons, organisations, places and others."""
+    found = Tagger.from_pretrained(model).predict(texts)
+    return [Named(text=text, entities=tuple(one.entities)) for text, one in zip(texts, found, strict=True)]
 
 
 def search(model: str, questions: Sequence[str] = QUESTIONS, *, top_k: int = 3) -> Search:

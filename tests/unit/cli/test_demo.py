@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from modernbert.cli.demo import Demo
+from modernbert.core import packaged
 from modernbert.demo import show
 from modernbert.demo.config import Settings
 from modernbert.demo.corpus import Document
@@ -30,6 +31,16 @@ def test_it_fills_masks_searches_and_offers_to_train(wee, capsys):
     assert all(question in told for question in show.QUESTIONS)
     assert "functions of the standard library" in told
     assert told.splitlines()[-1] == "train one yourself, live: modernbert demo --train"
+
+
+def test_heads_are_shown_where_the_model_has_them(wee, capsys, monkeypatch):
+    monkeypatch.setattr(show, "search", lambda _: show.Search(num_functions=0, seconds=0.0, answers=()))
+    monkeypatch.setattr(packaged, "FOLDER", Path(packaged.__file__).parents[1] / "models")
+    Demo(model="nano", settings=Settings()).run()
+    told = capsys.readouterr().out
+    assert "      positive " in told
+    assert ": beautiful" in told
+    assert "Angela Merkel PER" in told
 
 
 def test_a_program_reads_the_same(wee, capsys):
