@@ -3,6 +3,7 @@
 import asyncio
 import resource
 import socket
+import sys
 from collections.abc import Sequence
 from types import FrameType
 
@@ -29,12 +30,18 @@ _SPARE = 64
 """Files that connections leave alone: indexes, logs, weights."""
 
 
+SLICE = 0.0005
+"""Seconds after which a thread that wants the interpreter gets it: Python's own 5 ms, once for each step of a model while requests
+come in hundreds, would leave the device idle."""
+
+
 def run(sources: Sequence[str], settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C: then nothing new is taken, and what was accepted is answered.
 
     Raises:
         UserError: a source is no model, or the address is taken.
     """
+    sys.setswitchinterval(SLICE)
     with bound(settings) as address:
         models = Models.open(sources, settings)
         for name in models.names():

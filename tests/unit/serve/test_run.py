@@ -103,6 +103,15 @@ def test_an_address_that_is_taken_is_the_users_mistake():
             run([f"words={folder_of('words')}"], Settings(dtype="float32", port=port))
 
 
+def test_who_computes_does_not_wait_long_for_the_interpreter(monkeypatch):
+    found = []
+    monkeypatch.setattr(sys, "setswitchinterval", found.append)
+    monkeypatch.setattr(Models, "open", lambda *_: (_ for _ in ()).throw(UserError("enough")))
+    with pytest.raises(UserError, match="enough"):
+        run(["words"], Settings(port=0))
+    assert found == [run_file.SLICE]
+
+
 def test_the_command_serves_until_sigterm_and_answers_what_it_has_accepted():
     words = ["serve", f"words={folder_of('words')}", "--port", "0", "--dtype", "float32", "--auto-truncate"]
     env = os.environ | {"API_KEY": "one,two", "HF_HUB_OFFLINE": "1", "PYTHONUNBUFFERED": "1"}
