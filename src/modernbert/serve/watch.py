@@ -19,6 +19,9 @@ from modernbert.serve.metrics import Metrics
 GONE = 499
 """A client that left before its answer began."""
 
+BUG = 500
+"""A request whose work raised what nobody expected."""
+
 
 class Watch:
     """Outermost: it sees every request and every refusal."""
@@ -54,6 +57,9 @@ class Watch:
                 await self._app(scope, receive, seen)
             except TimeoutError:
                 status = GONE  # it does not take its answer: the connection is closed
+            except Exception:
+                status = BUG if status == GONE else status  # answered further out, where nothing was sent yet
+                raise
             finally:
                 seconds, route = time.perf_counter() - start, _route(scope)
                 self._metrics.ended(route, status, seconds)
