@@ -23,6 +23,10 @@ BUG = 500
 """A request whose work raised what nobody expected."""
 
 
+class _NotTakenError(Exception):
+    """A client does not take its answer."""
+
+
 class Watch:
     """Outermost: it sees every request and every refusal."""
 
@@ -48,14 +52,17 @@ class Watch:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            async with asyncio.timeout(self._seconds):
-                await send(message)
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await send(message)
+            except TimeoutError:
+                raise _NotTakenError from None
 
         self._metrics.started()
         with self._span(scope) as span:
             try:
                 await self._app(scope, receive, seen)
-            except TimeoutError:
+            except _NotTakenError:
                 status = GONE  # it does not take its answer: the connection is closed
             except Exception:
                 status = BUG if status == GONE else status  # answered further out, where nothing was sent yet
