@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: help demo test check format bench bench-pretrain bench-engine bench-accelerate bench-kernels docs clean
+.PHONY: help demo test check format bench bench-pretrain bench-engine bench-accelerate bench-kernels bench-serve docs clean
 
 help:            ## this list
 	@grep -E '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 16
@@ -46,6 +46,9 @@ bench-accelerate: .venv/test.stamp    ## accelerated against stock, every head a
 
 bench-kernels: .venv/test.stamp    ## attention against the matrix-multiply rate; writes docs/benchmarks-kernels.md
 	$(BIN)/python benchmarks/kernels.py $(ARGS)
+
+bench-serve: .venv/test.stamp    ## requests a second at equal p99 beside other servers; writes docs/benchmarks-serve.md
+	$(BIN)/python benchmarks/serve.py $(ARGS)
 
 docs: .venv/test.stamp     ## run every command and block that the documentation shows
 	$(BIN)/python -m pytest tests/docs $(ARGS)

@@ -1,7 +1,7 @@
 """`modernbert serve`: models behind an API."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, fields
 
 import tyro
@@ -17,6 +17,10 @@ FROM_TEI = (
 container has one, which is no address to listen on."""
 
 
+SPINS = "1000"
+"""What libgomp itself takes where it knows of more threads than cores; else it is 300,000."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serve(Settings):
     """Answer over HTTP, as OpenAI's and text-embeddings-inference's clients expect: embed, rank, classify, tag, answer, search."""
@@ -30,11 +34,21 @@ class Serve(Settings):
 
         for module in ("fastapi", "uvicorn", "orjson", "prometheus_client"):
             require(module, extra="serve")
+        spin_briefly(os.environ)
 
         from modernbert.serve.run import run
 
         settings = Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
         run(self.models or (os.environ.get("MODEL_ID") or DEFAULT,), settings)
+
+
+def spin_briefly(environment: MutableMapping[str, str]) -> None:
+    """Let torch's threads sleep soon when they wait for each other, unless the environment says otherwise.
+
+    Read by libgomp when torch is loaded, hence not later. docs/decisions/017 says why.
+    """
+    if not {"GOMP_SPINCOUNT", "OMP_WAIT_POLICY"} & set(environment):
+        environment["GOMP_SPINCOUNT"] = SPINS
 
 
 def serve_words(words: Sequence[str], environment: Mapping[str, str]) -> list[str]:

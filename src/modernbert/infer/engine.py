@@ -96,6 +96,7 @@ class Engine:
         texts: Iterable[Text],
         read: Callable[[Packed], Sequence[Result]],
         *,
+        most_tokens: int | None = None,
         show_progress: bool = False,
     ) -> Iterator[Result]:
         """One result a text, streaming, in order. `read` makes a batch's results, one a document.
@@ -106,15 +107,18 @@ class Engine:
         Args:
             texts: strings, or pairs of strings (`[CLS] text [SEP] pair [SEP]`).
             read: called without gradients.
+            most_tokens: of all texts together, special ones included, for results that grow with them; more are refused before they run.
             show_progress: a bar on stderr.
 
         Raises:
-            UserError: a text is not valid Unicode, or too long where that is refused, or alone too large for memory.
+            UserError: a text is not valid Unicode, or too long where that is refused, or alone too large for memory; or they
+                have more tokens together than they may.
         """
         is_few = _is_few(texts)
         ready, tokenize = readable(texts), partial(self._tokenize, self.too_long)
         documents = self._at_once(ready, tokenize) if is_few else windows(ready, tokenize, largest=self.room.window)
-        return self._stream(documents, texts, read, is_few=is_few, show_progress=show_progress)
+        counted = documents if most_tokens is None else _counted(documents, most_tokens)
+        return self._stream(counted, texts, read, is_few=is_few, show_progress=show_progress)
 
     def run_ids(
         self,
@@ -267,6 +271,17 @@ class _Watch:
 
 def _as_they_are(documents: Sequence[list[int]], _: int) -> Tokenized:
     return Tokenized(documents=list(documents), num_cut=[0] * len(documents))
+
+
+def _counted(documents: Iterator[Tokenized], most_tokens: int) -> Iterator[Tokenized]:
+    num_tokens = 0
+    for window in documents:
+        num_tokens += sum(map(len, window.documents))
+        if num_tokens > most_tokens:
+            raise UserError(
+                f"found {num_tokens:,} tokens, expected {most_tokens:,} or fewer: give fewer texts at a time"
+            )
+        yield window
 
 
 def _is_few(texts: Iterable[object]) -> bool:

@@ -163,11 +163,23 @@ class Embedder:
         return _stacked(self.engine.run_ids(whole, self._rows_behind(before)), dimensions, is_unit=normalize_embeddings)
 
     def encode_tokens(
-        self, texts: Iterable[str], *, prompt_name: str | None = None, prompt: str | None = None
+        self,
+        texts: Iterable[str],
+        *,
+        prompt_name: str | None = None,
+        prompt: str | None = None,
+        most_tokens: int | None = None,
     ) -> list[Float[np.ndarray, "T D"]]:
-        """One row a token of each text, special ones included: the encoder's states, before pooling."""
+        """One row a token of each text, special ones included: the encoder's states, before pooling.
+
+        Args:
+            most_tokens: rows of all texts together.
+
+        Raises:
+            UserError: there would be more.
+        """
         before = self.prompts.choose(prompt_name, prompt)
-        return list(self.engine.run(prompted(texts, before), self._token_rows))
+        return list(self.engine.run(prompted(texts, before), self._token_rows, most_tokens=most_tokens))
 
     def encode_query(
         self,

@@ -36,7 +36,7 @@ def application(settings: Settings, models: Models) -> FastAPI:
         app.include_router(module.router(models), responses=DESCRIBED)
     is_open = [path for module in modules for path in getattr(module, "OPEN", ())]
     # the last is outermost
-    app.add_middleware(Bodies, limit=settings.payload_limit, seconds=settings.timeout)
+    app.add_middleware(Bodies, limit=settings.payload_limit, seconds=settings.timeout, why_not=models.why_not)
     app.add_middleware(Keys, keys=settings.api_key, open_paths=is_open)
     app.add_middleware(Watch, metrics=app.state.metrics, seconds=settings.timeout)
     return app

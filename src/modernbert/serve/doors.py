@@ -6,7 +6,7 @@ more than its connection, and what cannot be parsed (NaN, depth without end, hal
 
 import asyncio
 import hmac
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import orjson
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -50,9 +50,22 @@ class Keys:
 class Bodies:
     """Reads a body whole, or refuses it."""
 
-    def __init__(self, app: ASGIApp, *, limit: int, seconds: float) -> None:
-        """Let bodies of at most so many bytes in that arrive within so many seconds."""
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limit: int,
+        seconds: float,
+        why_not: Callable[[], ApiError | None] = lambda: None,
+    ) -> None:
+        """Let bodies of at most so many bytes in that arrive within so many seconds.
+
+        Args:
+            why_not: says whether there is room for more work. Asked before a body is looked at: to refuse must cost little, since those
+                who are refused come when there is most to do.
+        """
         self._app = app
+        self._why_not = why_not
         self._limit = limit
         self._seconds = seconds
         self._held = 0
@@ -73,7 +86,11 @@ class Bodies:
         else:
             if body is None:
                 return  # the client is gone
-            if (refusal := _why_not(body)) is None:
+            full = self._why_not() if body else None
+            if full is not None:
+                await response(scope["path"], full)(scope, receive, send)
+                return
+            if (refusal := _not_json(body)) is None:
                 await self._app(scope, _again(body, receive), send)
                 return
         await response(scope["path"], refusal, close=True)(scope, receive, send)
@@ -107,7 +124,7 @@ class Bodies:
         )
 
 
-def _why_not(body: bytes) -> ApiError | None:
+def _not_json(body: bytes) -> ApiError | None:
     if not body:
         return None
     try:

@@ -10,7 +10,7 @@ from modernbert.infer.desk import Desk
 from modernbert.retrieval.documents.find import roots_of
 from modernbert.retrieval.documents.query import parse_query
 from modernbert.retrieval.index.search import Mode
-from modernbert.retrieval.search.choices import FOLDER, SETTINGS
+from modernbert.retrieval.search.choices import index_in
 from modernbert.retrieval.searcher import Found, Searcher
 from modernbert.serve.errors import ApiError
 from modernbert.serve.opening import engines_of
@@ -68,9 +68,7 @@ class Indexes:
             name, _, folder = each.partition("=")
             if name in served:
                 raise UserError(f"--index: found {name!r} twice, expected a name each: rename one")
-            home = Path(folder)
-            inner = home / FOLDER
-            searcher = Searcher.open(inner if (inner / SETTINGS).is_file() else home, read_only=True)
+            searcher = Searcher.open(index_in(Path(folder)), read_only=True)
             for engine in engines_of(searcher.encoders().model):
                 engine.share(desk)
             served[name] = Served(name=name, searcher=searcher, turn=Turn())

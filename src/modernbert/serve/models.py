@@ -163,6 +163,13 @@ class Models:
             )
         return self._opened[name][ability]
 
+    def why_not(self) -> ApiError | None:
+        """What is said while no more requests may be worked on or wait; else none."""
+        limit = self.settings.max_concurrent_requests
+        if self._num_running < limit:
+            return None
+        return ApiError(429, f"{limit} requests are worked on, and no more may wait: try again later", retry_after=1)
+
     async def call(self, request: Request, work: Callable[[], T], *, too_long: TooLong | None = None) -> T:
         """Do a request's work in a thread: with its deadline, and given up when the client is gone.
 
@@ -174,9 +181,8 @@ class Models:
         Raises:
             ApiError: 429, too much is waiting; 504, too late; 499, nobody waits any more.
         """
-        if self._num_running >= self.settings.max_concurrent_requests:
-            limit = self.settings.max_concurrent_requests
-            raise ApiError(429, f"{limit} requests are worked on, and no more may wait: try again later", retry_after=1)
+        if (full := self.why_not()) is not None:
+            raise full
         default: TooLong = "truncate" if self.settings.auto_truncate else "refuse"
         ticket = Ticket(deadline=time.monotonic() + self.settings.timeout, too_long=too_long or default)
         request.state.ticket = ticket

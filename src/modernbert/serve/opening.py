@@ -1,9 +1,10 @@
 """What a folder can do, and the predictors that do it; those of one kind of weights share them."""
 
+from contextlib import suppress
 from typing import Literal
 
 from modernbert.core import packaged
-from modernbert.core.errors import CheckpointError
+from modernbert.core.errors import CheckpointError, MissingExtraError
 from modernbert.infer.engine import Engine
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of
@@ -17,6 +18,7 @@ from modernbert.retrieval.sparse import SparseEncoder
 from modernbert.tasks.answer import Answerer
 from modernbert.tasks.choose import Chooser
 from modernbert.tasks.classify import TextClassifier
+from modernbert.tasks.explain import explain
 from modernbert.tasks.fill_mask import MaskFiller
 from modernbert.tasks.prediction import Prediction
 from modernbert.tasks.tag import Tagger
@@ -70,7 +72,11 @@ def warm_up(predictor: Predictor) -> None:
             predictor.predict([("warm", ["up", "down"])])
         case ZeroShot():
             predictor.predict([text], ["warm", "cold"])
-        case TextClassifier() | Tagger():
+        case TextClassifier():
+            predictor.predict([text])
+            with suppress(MissingExtraError):
+                explain(predictor, text, steps=1)  # captum takes seconds to import
+        case Tagger():
             predictor.predict([text])
 
 

@@ -19,6 +19,13 @@ from modernbert.serve.metrics import Metrics
 GONE = 499
 """A client that left before its answer began."""
 
+BUG = 500
+"""A request whose work raised what nobody expected."""
+
+
+class _NotTakenError(Exception):
+    """A client does not take its answer."""
+
 
 class Watch:
     """Outermost: it sees every request and every refusal."""
@@ -45,15 +52,21 @@ class Watch:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-            async with asyncio.timeout(self._seconds):
-                await send(message)
+            try:
+                async with asyncio.timeout(self._seconds):
+                    await send(message)
+            except TimeoutError:
+                raise _NotTakenError from None
 
         self._metrics.started()
         with self._span(scope) as span:
             try:
                 await self._app(scope, receive, seen)
-            except TimeoutError:
+            except _NotTakenError:
                 status = GONE  # it does not take its answer: the connection is closed
+            except Exception:
+                status = BUG if status == GONE else status  # answered further out, where nothing was sent yet
+                raise
             finally:
                 seconds, route = time.perf_counter() - start, _route(scope)
                 self._metrics.ended(route, status, seconds)

@@ -3,7 +3,7 @@ from dataclasses import fields
 import pytest
 
 from modernbert.cli.main import _parse, main
-from modernbert.cli.serve import FROM_TEI, Serve, serve_words
+from modernbert.cli.serve import FROM_TEI, SPINS, Serve, serve_words, spin_briefly
 from modernbert.core import errors
 from modernbert.serve.config import Settings
 
@@ -63,3 +63,10 @@ def test_a_missing_extra_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setattr(errors, "import_module", missing)
     assert main(["serve", "nano"]) == 2
     assert "pip install 'modernbert[serve]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("said", [{}, {"GOMP_SPINCOUNT": "7"}, {"OMP_WAIT_POLICY": "active"}], ids=str)
+def test_threads_that_wait_for_each_other_soon_sleep_unless_the_environment_says_otherwise(said):
+    found = dict(said)
+    spin_briefly(found)
+    assert found == (said or {"GOMP_SPINCOUNT": SPINS})

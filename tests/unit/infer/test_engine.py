@@ -278,3 +278,13 @@ def test_any_other_failure_of_the_model_is_raised_as_it_is():
 
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         list(_engine().run(["a"], read))
+
+
+@given_as
+def test_more_tokens_than_may_be_are_refused_before_any_runs(given):
+    engine, num_tokens = _engine(), sum(map(len, _ids(TEXTS)))
+    assert len(list(engine.run(given(TEXTS), _first_ids, most_tokens=num_tokens))) == len(TEXTS)
+    ran = []
+    with pytest.raises(UserError, match=rf"found {num_tokens} tokens, expected {num_tokens - 1} or fewer: give fewer"):
+        list(engine.run(given(TEXTS), lambda packed: ran.append(packed), most_tokens=num_tokens - 1))
+    assert not ran

@@ -10,6 +10,7 @@ from starlette.testclient import TestClient
 
 from modernbert.serve import doors
 from modernbert.serve.doors import Bodies, Keys
+from modernbert.serve.errors import ApiError
 
 
 async def _echo(request: Request) -> JSONResponse:
@@ -98,6 +99,14 @@ def test_what_is_not_strict_json_is_refused_before_a_route_begins(body):
     answer = _bodies(limit=10**6).post("/", content=body)
     assert answer.status_code == 422
     assert "the body is not JSON that can be read" in answer.json()["error"]
+
+
+def test_where_there_is_no_room_a_body_is_not_even_looked_at():
+    app = Bodies(_app(), limit=1000, seconds=60, why_not=lambda: ApiError(429, "busy", retry_after=3))
+    with TestClient(app) as client:
+        answer = client.post("/", content=b"{")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "3")
+        assert client.get("/").status_code == 200, "what has no body is no work"
 
 
 def _talk(app, messages, *, pause=0.0):

@@ -1,10 +1,11 @@
 import json
+import sys
 
 import pytest
 
 from modernbert.core.errors import CheckpointError
 from modernbert.retrieval.embedder import Embedder
-from modernbert.serve.opening import engines_of, open_predictors
+from modernbert.serve.opening import engines_of, open_predictors, warm_up
 from support.retrieval import write_classifier, write_model, write_pylate
 from support.served import folder_of
 from support.small import small_model
@@ -53,3 +54,18 @@ def test_a_folder_of_something_else_is_refused(tmp_path):
         CheckpointError, match="found ModernBertForSinging, expected a ModernBERT encoder, one with a task's"
     ):
         open_predictors(str(folder))
+
+
+def test_what_explains_a_classifier_is_imported_before_the_server_is_ready(monkeypatch):
+    for name in [each for each in sys.modules if each.partition(".")[0] == "captum"]:
+        monkeypatch.delitem(sys.modules, name)
+    (classifier,) = open_predictors(str(folder_of("sentiment")), dtype="float32").values()
+    assert "captum" not in sys.modules
+    warm_up(classifier)
+    assert "captum" in sys.modules
+
+
+def test_a_classifier_is_served_without_what_explains_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "captum", None)
+    (classifier,) = open_predictors(str(folder_of("sentiment")), dtype="float32").values()
+    warm_up(classifier)

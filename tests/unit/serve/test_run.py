@@ -60,6 +60,14 @@ def test_a_body_that_does_not_arrive_holds_nobody_up():
         assert slow.recv(100).startswith(b"HTTP/1.1 408")
 
 
+def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_headers():
+    with _live() as (server, address, _), socket.create_connection(address, WAIT):
+        until(lambda: server.server_state.connections)
+        (connection,) = server.server_state.connections
+        found = connection.transport.get_extra_info("socket")
+        assert found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_connections_beyond_the_systems_files_are_closed_at_once(monkeypatch):
     with _live() as (_, address, _):
         monkeypatch.setattr(run_file, "_SPARE", 10**9)
@@ -93,6 +101,15 @@ def test_an_address_that_is_taken_is_the_users_mistake():
             match=rf"127.0.0.1:{port} cannot be listened on \(Address already in use\): choose another --port",
         ):
             run([f"words={folder_of('words')}"], Settings(dtype="float32", port=port))
+
+
+def test_who_computes_does_not_wait_long_for_the_interpreter(monkeypatch):
+    found = []
+    monkeypatch.setattr(sys, "setswitchinterval", found.append)
+    monkeypatch.setattr(Models, "open", lambda *_: (_ for _ in ()).throw(UserError("enough")))
+    with pytest.raises(UserError, match="enough"):
+        run(["words"], Settings(port=0))
+    assert found == [run_file.SLICE]
 
 
 def test_the_command_serves_until_sigterm_and_answers_what_it_has_accepted():

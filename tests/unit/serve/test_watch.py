@@ -60,6 +60,27 @@ def test_a_client_that_does_not_take_its_answer_is_let_go(capsys):
     assert [each["status"] for each in _lines(capsys)] == [499]
 
 
+@pytest.mark.parametrize("bug", [RuntimeError("bug"), TimeoutError("bug")], ids=repr)
+@pytest.mark.parametrize(
+    ("begun", "status"), [(None, 500), (200, 200)], ids=["before its answer", "in the midst of it"]
+)
+def test_a_bug_of_ours_is_counted_as_the_client_saw_it(begun, status, bug, capsys):
+    async def app(scope, receive, send):
+        if begun:
+            await send({"type": "http.response.start", "status": begun, "headers": []})
+        raise bug
+
+    async def send(message): ...
+
+    desk = Desk(max_batch_tokens=1)
+    metrics = Metrics(desk)
+    with pytest.raises(type(bug), match="bug"):
+        asyncio.run(Watch(app, metrics, seconds=60)(_scope(), send, send))
+    desk.close()
+    assert [each["status"] for each in _lines(capsys)] == [status]
+    assert f'modernbert_requests_total{{route="none",status="{status}"}} 1.0' in metrics.text().decode()
+
+
 def test_a_request_is_a_span_where_opentelemetry_is_installed(monkeypatch, capsys):
     trace = pytest.importorskip("opentelemetry.trace")
     ended = []

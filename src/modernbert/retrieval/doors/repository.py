@@ -1,6 +1,5 @@
 """An index folder as a server keeps it: owned and always fresh, or seen beside its owner."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
@@ -9,7 +8,7 @@ from modernbert.core.errors import UserError
 from modernbert.retrieval.documents.find import roots_of
 from modernbert.retrieval.index.lock import InUseError
 from modernbert.retrieval.index.manifest import read_manifest
-from modernbert.retrieval.search.choices import FOLDER, INDEX, SETTINGS, nearest
+from modernbert.retrieval.search.choices import FOLDER, INDEX, index_in, nearest
 from modernbert.retrieval.searcher import Searcher
 
 
@@ -95,21 +94,12 @@ def folders_of(words: Sequence[str | Path]) -> dict[str, Path]:
     """
     if not words:
         words = [nearest(Path.cwd())]
-    folders = [_index_of(Path(word)) for word in words]
+    folders = [index_in(Path(word)) for word in words]
     for folder in folders:
         if folders.count(folder) > 1:
             raise UserError(f"{folder}: found twice, expected every index once: name it once")
     homes = [folder.parent if folder.name == FOLDER else folder for folder in folders]
     return dict(zip((root.name for root in roots_of(homes)), folders, strict=True))
-
-
-def _index_of(folder: Path) -> Path:
-    for place in (folder, folder / FOLDER):
-        if (place / SETTINGS).is_file():
-            return place.resolve()
-    raise UserError(
-        f"{os.fspath(folder)}: found no index: make one with  modernbert index PATH, or check the folder's name"
-    )
 
 
 def _holder(in_use: InUseError) -> str:

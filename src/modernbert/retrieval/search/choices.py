@@ -90,6 +90,18 @@ def as_store(choice: str | Mapping[str, str]) -> StoreChoice:
     return Server(url=choice["url"], collection=choice["collection"], api_key=os.environ.get("QDRANT_API_KEY"))
 
 
+def index_in(folder: Path) -> Path:
+    """The index that a folder is, or has in its `.modernbert-index`.
+
+    Raises:
+        UserError: there is none.
+    """
+    for place in (folder, folder / FOLDER):
+        if (place / SETTINGS).is_file():
+            return place.resolve()
+    raise UserError(f"{folder}: found no index: make one with  modernbert index PATH, or check the folder's name")
+
+
 def nearest(start: Path) -> Path:
     """The index folder in this folder, or in the next one above that has one.
 

@@ -3,6 +3,7 @@
 from importlib.metadata import version
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel
 
 from modernbert.serve.errors import ApiError
@@ -51,7 +52,7 @@ def router(models: Models) -> APIRouter:
     """`/health`, `/ready`, `/info`, `/metrics`, `/inside/batch`."""
     routes = APIRouter(tags=["operations"])
 
-    @routes.get("/health")
+    @routes.get("/health", response_class=Response)
     async def health() -> Response:
         """200 while the device's owner answers."""
         if models.desk.busy_for() > models.settings.timeout:
@@ -60,7 +61,7 @@ def router(models: Models) -> APIRouter:
             )
         return Response()
 
-    @routes.get("/ready")
+    @routes.get("/ready", response_class=Response)
     async def ready() -> Response:
         """200 from warm-up until the server stops."""
         if not models.is_ready:
@@ -88,7 +89,7 @@ def router(models: Models) -> APIRouter:
             ],
         )
 
-    @routes.get("/metrics")
+    @routes.get("/metrics", response_class=PlainTextResponse)
     async def metrics(request: Request) -> Response:
         """For Prometheus."""
         return Response(request.app.state.metrics.text(), media_type=CONTENT_TYPE)

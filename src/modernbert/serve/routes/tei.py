@@ -6,7 +6,6 @@ import orjson
 from fastapi import APIRouter, Request, Response
 from pydantic import Field
 
-from modernbert.core.errors import UserError
 from modernbert.retrieval.embedder import Embedder
 from modernbert.serve.bodies import Body, Direction, ModelName, TextOrTexts, check_number, listed, too_long
 from modernbert.serve.models import Models
@@ -70,14 +69,9 @@ def router(models: Models) -> APIRouter:
 
 
 def _all(embedder: Embedder, texts: list[str], prompt_name: str | None) -> bytes:
-    longest = embedder.engine.room.longest
-    num_tokens = sum(len(ids) for ids in embedder.tokenizer.encode(texts, longest=longest).ids)
     most = MOST_NUMBERS // embedder.encoder.config.hidden_size
-    if num_tokens > most:
-        raise UserError(
-            f"inputs: found {num_tokens:,} tokens, expected {most:,} or fewer where each is answered with a vector"
-        )
-    return _dumps([checked(rows_TD) for rows_TD in embedder.encode_tokens(texts, prompt_name=prompt_name)])
+    rows = embedder.encode_tokens(texts, prompt_name=prompt_name, most_tokens=most)
+    return _dumps([checked(rows_TD) for rows_TD in rows])
 
 
 def _dumps(vectors: object) -> bytes:

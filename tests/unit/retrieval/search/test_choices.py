@@ -11,6 +11,7 @@ from modernbert.retrieval.search.choices import (
     as_choice,
     as_store,
     forget,
+    index_in,
     nearest,
     store_named,
 )  # fmt: skip
@@ -56,6 +57,13 @@ def test_the_nearest_index_is_found_from_below(tmp_path):
         nearest(below)
     CHOICES.save(tmp_path / FOLDER)
     assert nearest(below) == tmp_path / FOLDER
+
+
+def test_an_index_is_found_by_its_own_folder_and_by_the_one_that_has_it(tmp_path):
+    CHOICES.save(tmp_path / FOLDER)
+    assert index_in(tmp_path) == index_in(tmp_path / FOLDER) == (tmp_path / FOLDER).resolve()
+    with pytest.raises(UserError, match=f"{tmp_path / 'no'}: found no index: make one with  modernbert index PATH"):
+        index_in(tmp_path / "no")
 
 
 def test_only_an_index_is_forgotten(tmp_path):

@@ -117,3 +117,25 @@ def test_overload_is_refused_with_the_time_to_wait_and_what_was_accepted_is_answ
     assert 200 in statuses
     assert models._num_running == 0
     assert models.desk.num_waiting == (0, 0)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("/embed", {"inputs": "a"}), ("/tokenize", {"inputs": "a"}), ("/v1/embeddings", {"input": "a"}),
+     ("/classify", {"inputs": "a"}), ("/late/embed", {"inputs": "a"})],
+    ids=lambda value: str(value)[:20],
+)  # fmt: skip
+def test_a_folder_of_this_machine_that_a_request_names_is_not_read(path, body):
+    folder = str(folder_of("sentiment"))
+    for name in (folder, f"x={folder}", f"file://{folder}"):
+        answer = client("words").post(path, json={**body, "model": name})
+        assert answer.status_code == 404, answer.text
+    answer = client("words").post("/search", json={"query": "a", "index": folder})
+    assert answer.status_code == 404
+
+
+def test_the_description_says_what_kind_of_answer_has_no_json():
+    described = client("words").app.openapi()["paths"]
+    assert "content" not in described["/health"]["get"]["responses"]["200"]
+    assert "content" not in described["/ready"]["get"]["responses"]["200"]
+    assert list(described["/metrics"]["get"]["responses"]["200"]["content"]) == ["text/plain"]

@@ -73,4 +73,12 @@ def test_an_answer_that_nobody_could_read_is_refused(monkeypatch):
     monkeypatch.setattr(tei, "MOST_NUMBERS", 1280)
     answer = _ask("/embed_all", inputs="word " * 50)
     assert answer.status_code == 422
-    assert "tokens, expected 10 or fewer where each is answered with a vector" in answer.json()["error"]
+    assert "tokens, expected 10 or fewer: give fewer texts at a time" in answer.json()["error"]
+
+
+def test_a_text_is_tokenized_once(monkeypatch):
+    tokenizer, seen = client("words").app.state.models.find(None, "embed").tokenizer, []
+    encode = tokenizer.encode
+    monkeypatch.setattr(tokenizer, "encode", lambda *args, **kwargs: seen.append(args) or encode(*args, **kwargs))
+    assert _ask("/embed_all", inputs=TEXTS).status_code == 200
+    assert len(seen) == 1
