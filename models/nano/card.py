@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blanks import BLANKS
-from downstream import TASKS
+from judged_tasks import TASKS
 
 from modernbert.core import packaged
 from modernbert.core.config import read
