@@ -52,3 +52,13 @@ def test_few_tokens_are_no_trouble(num):
 def test_what_cannot_be_meant_is_refused(factor, protected):
     with pytest.raises(UserError, match=rf"found the factor {factor} and {protected} protected tokens, expected 1 or"):
         pool_tokens(_bundles(), factor, num_protected=protected)
+
+
+def test_a_chain_of_tokens_is_cut_into_even_pieces():
+    """As Ward's criterion does it: linkage by the nearest pair would put nearly all of a chain together."""
+    angles = np.cumsum(0.05 + 0.001 * np.arange(24))
+    tokens = np.stack([np.cos(angles), np.sin(angles)], axis=1).astype(np.float32)
+    found = pool_tokens(tokens, 6, num_protected=0)
+    sizes = np.bincount((tokens @ found.T).argmax(axis=1))
+    assert len(sizes) == 4
+    assert sizes.max() <= 10
