@@ -27,7 +27,7 @@ def test_queries_without_expansion_are_encoded_as_always(encoder):
 
 
 @torch.no_grad()
-def test_the_querys_own_tokens_do_not_see_the_expansion(encoder):
+def test_own_tokens_of_a_query_do_not_see_the_expansion(encoder):
     (query,) = random_documents([9])
     alone = encoder(Packed.from_lists([query]))
     ids = torch.tensor([[*query, *[5] * 7], [*query, *[6] * 7]])
