@@ -56,6 +56,7 @@ def test_pylates_defaults_are_known(pylate, tmp_path):
     assert _read(_changed(folder, skiplist_words=None))[1].skiplist == tuple(string.punctuation)
     attends = _read(_changed(folder, attend_to_expansion_tokens=True, query_length=48))[1]
     assert attends.expansion == Expansion(length=48, is_attended=True)
+    assert _read(_changed(folder, query_length=None))[1].expansion.length == 32
     without = _read(_changed(folder, do_query_expansion=False, query_length=48))[1]
     assert (without.expansion, without.query_length) == (None, 48)
 
@@ -105,6 +106,10 @@ def _with_step(folder, kind, **settings):
 def test_steps_for_skipping_and_pooling_are_read(pylate, tmp_path):
     folder = _with_step(copied(pylate, tmp_path / "a"), "MultiVectorMask", skiplist_words=["!"])
     assert _read(folder)[1].skiplist == ("!",)
+    assert _read(folder)[1].pools_normalize
+    assert not _read(_with_step(copied(pylate, tmp_path / "c"), "HierarchicalTokenPooling", pool_factor=2))[
+        1
+    ].pools_normalize
     pooling = {"pool_factor": 2, "num_protected_tokens": 3, "normalize_embeddings": False}
     found = _read(_with_step(copied(pylate, tmp_path / "b"), "HierarchicalTokenPooling", **pooling))[1]
     assert (found.pool_factor, found.num_protected, found.pools_normalize) == (2.0, 3, False)
