@@ -19,7 +19,7 @@ demo: .venv/train.stamp    ## the packaged model at work: masks filled, the stan
 	$(BIN)/modernbert demo $(ARGS)
 
 test: .venv/test.stamp     ## the whole suite; no GPU, no network, nothing outside this folder
-	$(BIN)/python -m pytest -n auto --dist loadfile --durations 40 $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 40 $(ARGS)
 
 check: .venv/dev.stamp     ## style, types, floors, spelling
 	$(BIN)/ruff check

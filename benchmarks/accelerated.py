@@ -17,7 +17,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -280,9 +279,6 @@ def _speed_table(rows: list[Speed]) -> list[str]:
 
 
 def _page(size: str, parities: list[Parity], speeds: list[Speed], machine: Machine) -> str:
-    from importlib.metadata import version
-
-    packages = machine.packages | {name: version(name) for name in ("sentence-transformers", "peft")}
     return "\n".join([
         "# Benchmarks: accelerate",
         "",
@@ -291,8 +287,7 @@ def _page(size: str, parities: list[Parity], speeds: list[Speed], machine: Machi
         f"Models of the {size} size with random weights, as transformers, PEFT and sentence-transformers load them (sdpa), on "
         "docstrings and functions of Python's standard library.",
         "",
-        f"{date.today().isoformat()} · {machine.cpu} · {machine.cores} cores · {machine.threads} threads · "
-        f"Python {machine.python} · " + " · ".join(f"{name} {number}" for name, number in packages.items()),
+        machine.line(),
         "",
         "## The same outputs",
         "",

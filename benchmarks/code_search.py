@@ -21,11 +21,10 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from modernbert.bench.machine import examine
+from modernbert.bench.machine import Machine, examine
 from modernbert.core.files import write_atomically
 from modernbert.core.log import progress, say
 from modernbert.core.packaged import DEFAULT
@@ -108,10 +107,10 @@ def main(words: Sequence[str] | None = None) -> None:
             with Searcher.open(Path(home) / f"index-{len(built)}", model=model) as searcher:
                 built.append(build(searcher, folder, model))
                 rows += [ask(searcher, asked, folder, model, mode) for mode in modes]
+    machine = examine(PACKAGES)
     record = {
         "date": date.today().isoformat(),
-        "machine": examine().as_dict(),
-        "versions": {name: version(name) for name in PACKAGES},
+        "machine": machine.as_dict(),
         "load_before": load_before,
         "questions": len(asked),
         "functions": len(questions),
@@ -124,7 +123,7 @@ def main(words: Sequence[str] | None = None) -> None:
         with write_atomically(RESULTS, "w") as file:
             json.dump(record, file, indent=1)
             file.write("\n")
-        PAGE.write_text(_page(record, built, rows), encoding="utf-8")
+        PAGE.write_text(_page(record, machine, built, rows), encoding="utf-8")
 
 
 def write_library(folder: Path, most: int | None = None) -> list[Question]:
@@ -235,8 +234,7 @@ def _plain(text: str) -> str:
     return " ".join(text.replace('"', " ").replace("/", " ").split()) or text
 
 
-def _page(record: dict[str, Any], built: Sequence[Built], rows: Sequence[Row]) -> str:
-    machine = record["machine"]
+def _page(record: dict[str, Any], machine: Machine, built: Sequence[Built], rows: Sequence[Row]) -> str:
     lines = [
         "# Code search, measured",
         "",
@@ -246,8 +244,7 @@ def _page(record: dict[str, Any], built: Sequence[Built], rows: Sequence[Row]) -
         "the index has not read. Files are cut by grammar, a search answers with chunks; latency is of a whole search, encoding the "
         f"question and reading {TOP} chunks included, one at a time.",
         "",
-        f"{record['date']} · {machine['cpu']} · {machine['cores']} cores · load before {record['load_before']:.1f} · "
-        + " · ".join(f"{name} {number}" for name, number in record["versions"].items()),
+        machine.line(record["load_before"]),
         "",
         *tables(built, rows),
         "",

@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 
 import torch
@@ -112,9 +111,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if options.no_write:
         return
     del ours, stock
-    PAGES[device].write_text(
-        _page(options.size, rows, examine(), device, is_compiled=options.compile), encoding="utf-8"
-    )
+    PAGES[device].write_text(_page(options.size, rows, examine(), is_compiled=options.compile), encoding="utf-8")
     _write_memory(options.size, device)
 
 
@@ -292,7 +289,7 @@ def _table(rows: list[Row]) -> list[str]:
     return lines
 
 
-def _page(size: str, rows: list[Row], machine: Machine, device: str, *, is_compiled: bool) -> str:
+def _page(size: str, rows: list[Row], machine: Machine, *, is_compiled: bool) -> str:
     lines = [
         "# Benchmarks",
         "",
@@ -303,8 +300,7 @@ def _page(size: str, rows: list[Row], machine: Machine, device: str, *, is_compi
         "inputs; outputs are checked equal before timing. The range of the ratio is over rounds. "
         '"Of matmul" is our FLOP/s over this machine\'s matrix-multiply rate measured just before.',
         "",
-        f"{date.today().isoformat()} · {_processor(machine, device)} · {machine.cores} cores · {machine.threads} threads · "
-        f"Python {machine.python} · " + " · ".join(f"{name} {number}" for name, number in machine.packages.items()),
+        machine.line(),
         "",
         *_table(rows),
     ]
@@ -315,10 +311,6 @@ def _page(size: str, rows: list[Row], machine: Machine, device: str, *, is_compi
         "",
     ]
     return "\n".join(lines)
-
-
-def _processor(machine: Machine, device: str) -> str:
-    return machine.cpu if device == "cpu" else f"{torch.cuda.get_device_name()} · {machine.cpu}"
 
 
 if __name__ == "__main__":

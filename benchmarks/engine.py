@@ -16,7 +16,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -318,8 +317,7 @@ def _page(lines: list[str], longest: int, machine: Machine) -> str:
         "functions, and a mix of both with a whole module for every 32. Same weights (random: speed does not depend on "
         "them), same tokenizer; vectors are checked equal before anything is timed.",
         "",
-        f"{date.today().isoformat()} · {machine.cpu} · {machine.cores} cores · {machine.threads} threads · "
-        f"Python {machine.python} · " + " · ".join(f"{name} {number}" for name, number in machine.packages.items()),
+        machine.line(),
         "",
     ]
     return "\n".join([*head, *lines]).rstrip() + "\n"

@@ -17,7 +17,6 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,9 +28,9 @@ from transformers.utils import logging as stock_logging
 
 from modernbert import accelerate
 from modernbert.bench.machine import examine
-from modernbert.bench.timing import Timing, alternate, paired_ratio
+from modernbert.bench.timing import Timing, alternate, times_faster
 from modernbert.data.records import read_records
-from modernbert.model.hub import folder_of, tokenizer_folder
+from modernbert.model.hub import tokenizer_folder
 from modernbert.model.precision import best_precision
 from modernbert.model.store import load
 from modernbert.tasks.classify import TextClassifier
@@ -40,6 +39,7 @@ from modernbert.tasks.finetune.features import Features, collate
 from modernbert.tasks.finetune.stock import save_merged, stock_model
 from modernbert.tasks.prediction import Prediction
 from modernbert.text.tokenizer import Tokenizer
+from sized_models import model_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks-finetune.md"
@@ -78,7 +78,7 @@ def main(words: Sequence[str] | None = None) -> None:
     options = parser.parse_args(words)
     stock_logging.set_verbosity_error()
     load_before = os.getloadavg()[0]
-    folder = _model(options.model)
+    folder = model_folder(options.model, Path(tempfile.mkdtemp(prefix="finetune-benchmark-")))
     tokenizer = Tokenizer.load(tokenizer_folder(folder))
     texts = _read(options.rows_file, tokenizer, options.rows, options.longest)
     if options.peak:
@@ -97,22 +97,6 @@ def main(words: Sequence[str] | None = None) -> None:
     if not options.no_write:
         PAGE.write_text(_page(lines, texts, options, load_before), encoding="utf-8")
         print(f"wrote {PAGE}", file=sys.stderr)
-
-
-def _model(source: str) -> Path:
-    """A folder; of a size, fresh weights with the packaged model's tokenizer."""
-    from modernbert.data.vocabulary import Vocabulary
-    from modernbert.model.config import SIZES
-    from modernbert.model.store import fresh, save
-    from modernbert.train.start import with_vocabulary
-
-    if source not in SIZES:
-        return folder_of(source)
-    tokenizer = Tokenizer.load("nano")
-    folder = Path(tempfile.mkdtemp(prefix="finetune-benchmark-"))
-    save(fresh(with_vocabulary(SIZES[source], Vocabulary.of(tokenizer))), folder)
-    tokenizer.save(folder)
-    return folder
 
 
 def _read(path: Path, tokenizer: Tokenizer, rows: int, longest: int) -> Texts:
@@ -265,17 +249,15 @@ def _table(
     for name in CONTENDERS:
         cells = []
         for timings in (training, prediction):
-            middle, low, high = paired_ratio(timings[name], timings[OURS])
             cells += [
                 f"{texts.tokens / timings[name].median:,.0f}",
-                "" if name == OURS else f"{middle:.2f}x ({low:.2f} to {high:.2f})",
+                "" if name == OURS else times_faster(timings[name], timings[OURS]),
             ]
         lines.append(f"| {name} | {' | '.join(cells)} | {peaks[name]:,.0f} |")
     return lines
 
 
 def _page(lines: list[str], texts: Texts, options: argparse.Namespace, load_before: float) -> str:
-    machine = examine()
     lengths = sorted(map(len, texts.ids))
     quarters = [lengths[len(lengths) * i // 4] for i in (1, 2, 3)]
     return "\n".join([
@@ -284,8 +266,7 @@ def _page(lines: list[str], texts: Texts, options: argparse.Namespace, load_befo
         f"Written by `python benchmarks/finetune.py` ({options.model}, {options.rows} rows, batches of {options.batch}, cut at "
         f"{options.longest} tokens, {options.rounds} rounds), alternating; logits were compared first.",
         "",
-        f"{date.today().isoformat()} · {machine.device} · {machine.cpu} · {machine.cores} cores · {machine.threads} threads · load before "
-        f"{load_before:.1f} · Python {machine.python} · " + " · ".join(f"{name} {number}" for name, number in machine.packages.items()),
+        examine().line(load_before),
         "",
         f"{len(lengths)} texts, {sum(lengths):,} tokens, quartiles of their length {', '.join(map(str, quarters))}. Real tokens a second: "
         "padding counts for nothing. Numbers: "

@@ -20,7 +20,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -28,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from modernbert.bench import memory
-from modernbert.bench.machine import examine
+from modernbert.bench.machine import Machine, examine
 from modernbert.core.files import write_atomically
 from modernbert.retrieval.index.index import Index
 from modernbert.retrieval.index.manifest import Settings
@@ -89,10 +88,10 @@ def main(words: Sequence[str] | None = None) -> None:
         print(f"{name} is not installed: left out", file=sys.stderr)
     rows = [_measure(name, options) if options.here else _elsewhere(name, options) for name in installed]
     late = {name: _late(name, options) for name in ("edge", "exact")}
+    machine = examine(PACKAGES)
     record = {
         "date": date.today().isoformat(),
-        "machine": examine().as_dict(),
-        "versions": {name: number for name in PACKAGES if (number := _version(name))},
+        "machine": machine.as_dict(),
         "load_before": load_before,
         "vectors": options.vectors, "width": options.width, "queries": options.queries,
         "rows": [asdict(row) for row in rows],
@@ -103,7 +102,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if not options.no_write:
         with write_atomically(RESULTS, "w") as file:
             json.dump(record, file, indent=2)
-        PAGE.write_text(_page(record, rows, late), encoding="utf-8")
+        PAGE.write_text(_page(record, machine, rows, late), encoding="utf-8")
         print(f"wrote {PAGE} and {RESULTS}", file=sys.stderr)
 
 
@@ -286,13 +285,6 @@ def _ms(times: Sequence[float], percent: int) -> float:
     return float(np.percentile(times, percent)) * 1000
 
 
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def _table(rows: Sequence[Row], late: dict[str, dict[str, float]]) -> list[str]:
     lines = [
         "| contender | build s | memory MB | disk MB | p50 ms | p95 ms | recall@10 | filtered p50 | words p50 | hybrid p50 | 20 updated s | open s |",
@@ -311,8 +303,7 @@ def _table(rows: Sequence[Row], late: dict[str, dict[str, float]]) -> list[str]:
     return [*lines, "", f"MaxSim of {shape}, ms: " + ", ".join(told) + "."]
 
 
-def _page(record: dict[str, Any], rows: Sequence[Row], late: dict[str, dict[str, float]]) -> str:
-    machine = record["machine"]
+def _page(record: dict[str, Any], machine: Machine, rows: Sequence[Row], late: dict[str, dict[str, float]]) -> str:
     lines = [
         "# The index, measured",
         "",
@@ -321,8 +312,7 @@ def _page(record: dict[str, Any], rows: Sequence[Row], late: dict[str, dict[str,
         f"{record['vectors']:,} synthetic vectors of {record['width']} numbers, clustered, of length 1; {record['queries']} queries, one at "
         "a time. Memory is what a process of its own adds at its peak; ours keeps texts, words, metadata and Parquet besides.",
         "",
-        f"{record['date']} · {machine['cpu']} · {machine['cores']} cores · load before {record['load_before']:.1f} · "
-        + " · ".join(f"{name} {number}" for name, number in record["versions"].items()),
+        machine.line(record["load_before"]),
         "",
         *_table(rows, late),
         "",

@@ -15,7 +15,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import chain, zip_longest
 from pathlib import Path
 
@@ -297,9 +296,7 @@ def _page(rows: list[Row], text: Text, machine: Machine, load: float, fuses: boo
         f"* **{CHUNKED}**: the same as `run_mlm.py` without it: documents end to end in rows of {LENGTH:,}, which see "
         "each other, with `sparse_prediction=True`.",
         "",
-        f"{date.today().isoformat()} · {machine.device} · {machine.cpu} · {machine.cores} cores · {machine.threads} threads · "
-        f"load before {load:.1f} · {machine.gflops:,.0f} GFLOP/s · Python {machine.python} · "
-        + " · ".join(f"{name} {number}" for name, number in machine.packages.items()),
+        machine.line(load),
         "",
         f"Text: {text.name}; {len(lengths):,} documents, {sum(lengths):,} tokens, quartiles of their length "
         + ", ".join(f"{length:,}" for length in quarters)

@@ -15,7 +15,6 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,13 +26,14 @@ from transformers.utils import logging as stock_logging
 
 from modernbert import accelerate
 from modernbert.bench.machine import examine
-from modernbert.bench.timing import Timing, alternate, paired_ratio
+from modernbert.bench.timing import Timing, alternate, times_faster
 from modernbert.model.hub import tokenizer_folder
 from modernbert.retrieval.training.config import Kind, TrainRetrieval
 from modernbert.retrieval.training.examples import Example, read_examples, to_columns
 from modernbert.retrieval.training.run import _loop
 from modernbert.retrieval.training.stock import stock_model
 from modernbert.text.tokenizer import Tokenizer
+from sized_models import model_folder
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "benchmarks-retrieval-training.md"
@@ -59,7 +59,7 @@ def main(words: Sequence[str] | None = None) -> None:
     stock_logging.set_verbosity_error()
     load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as home:
-        folder = _model(options.model, Path(home))
+        folder = model_folder(options.model, Path(home), head="embedding")
         timings = {kind: _measure(kind, folder, Path(home), options) for kind in options.kinds}
         lengths = _lengths(folder, options)
     lines = _table(timings, options.rows)
@@ -67,23 +67,6 @@ def main(words: Sequence[str] | None = None) -> None:
     if not options.no_write:
         PAGE.write_text(_page(lines, lengths, options, load_before), encoding="utf-8")
         print(f"wrote {PAGE}", file=sys.stderr)
-
-
-def _model(source: str, home: Path) -> Path:
-    """A folder; of a size, fresh weights with the packaged model's tokenizer."""
-    from modernbert.data.vocabulary import Vocabulary
-    from modernbert.model.config import SIZES
-    from modernbert.model.hub import folder_of
-    from modernbert.model.store import fresh, save
-    from modernbert.train.start import with_vocabulary
-
-    tokenizer = Tokenizer.load("nano" if source in SIZES else tokenizer_folder(folder_of(source, head="embedding")))
-    folder = home / "model"
-    if source in SIZES:
-        save(fresh(with_vocabulary(SIZES[source], Vocabulary.of(tokenizer))), folder)
-        tokenizer.save(folder)
-        return folder
-    return folder_of(source, head="embedding")
 
 
 def _measure(kind: Kind, folder: Path, home: Path, options: argparse.Namespace) -> dict[str, Timing]:
@@ -181,17 +164,15 @@ def _table(timings: dict[Kind, dict[str, Timing]], rows: int) -> list[str]:
     for who in CONTENDERS:
         cells = []
         for found in timings.values():
-            middle, low, high = paired_ratio(found[who], found[OURS])
             cells += [
                 f"{rows / found[who].median:,.1f}",
-                "" if who == OURS else f"{middle:.2f}x ({low:.2f} to {high:.2f})",
+                "" if who == OURS else times_faster(found[who], found[OURS]),
             ]
         lines.append(f"| {who} | {' | '.join(cells)} |")
     return lines
 
 
 def _page(lines: list[str], lengths: list[int], options: argparse.Namespace, load_before: float) -> str:
-    machine = examine()
     quarters = [lengths[len(lengths) * i // 4] for i in (1, 2, 3)]
     return "\n".join([
         "# Training what finds, measured",
@@ -199,8 +180,7 @@ def _page(lines: list[str], lengths: list[int], options: argparse.Namespace, loa
         f"Written by `python benchmarks/retrieval_training.py` ({options.model}, {options.rows} pairs, batches of {options.batch}, cut at "
         f"{options.longest} tokens, {options.rounds} rounds), alternating; first losses were compared first.",
         "",
-        f"{date.today().isoformat()} · {machine.device} · {machine.cpu} · {machine.cores} cores · {machine.threads} threads · load before "
-        f"{load_before:.1f} · Python {machine.python} · " + " · ".join(f"{name} {number}" for name, number in machine.packages.items()),
+        examine().line(load_before),
         "",
         f"{len(lengths):,} texts, {sum(lengths):,} tokens, quartiles of their length {', '.join(map(str, quarters))}. dense: "
         "CachedMultipleNegativesRankingLoss, late: its multi-vector form, rerank: binary cross-entropy of each pair. Numbers: "

@@ -14,10 +14,10 @@ import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
 from pathlib import Path
 
 from modernbert.bench.machine import examine
+from modernbert.bench.timing import Timing, times_faster
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
 from modernbert.tasks.config import Finetune
@@ -87,17 +87,16 @@ def _table(suite: Suite, tasks: Sequence[str], options: argparse.Namespace) -> l
             ]
             for contender in CONTENDERS
         }
-        ratios = [a["seconds"] / b["seconds"] for a, b in zip(facts["stock"], facts["ours"], strict=True)]
+        timings = {
+            contender: Timing(seconds=tuple(each["seconds"] for each in facts[contender])) for contender in CONTENDERS
+        }
         counted = facts["ours"][0]["baseline"].get(by)
         lines.append(
             f"| {name} | {by} | {facts['ours'][0]['rows']:,} | {'' if counted is None else f'{counted:.3f}'} | "
             + " | ".join(_shown([each["test"][by] for each in facts[contender]]) for contender in ("stock", "ours"))
             + " | "
-            + " | ".join(
-                f"{statistics.median(each['seconds'] for each in facts[contender]):,.0f}"
-                for contender in ("stock", "ours")
-            )
-            + f" | {statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f}) |"
+            + " | ".join(f"{timings[contender].median:,.0f}" for contender in ("stock", "ours"))
+            + f" | {times_faster(timings['stock'], timings['ours'])} |"
         )
     return lines
 
@@ -108,15 +107,13 @@ def _shown(scores: Sequence[float]) -> str:
 
 
 def _page(lines: list[str], options: argparse.Namespace, load_before: float) -> str:
-    machine = examine()
     return "\n".join([
         "# Fine-tuning, task by task",
         "",
         f"Written by `python benchmarks/tasks.py` ({options.model}, suite {options.suite}, {len(options.seeds)} seeds"
         + (f", {' '.join(options.settings)}" if options.settings else "") + "), runs alternating.",
         "",
-        f"{date.today().isoformat()} · {machine.device} · {machine.cpu} · {machine.cores} cores · {machine.threads} threads · load before "
-        f"{load_before:.1f} · Python {machine.python} · " + " · ".join(f"{name} {number}" for name, number in machine.packages.items()),
+        examine().line(load_before),
         "",
         *lines,
         "",

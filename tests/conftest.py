@@ -2,8 +2,11 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+TESTS = Path(__file__).parent
 
 # FlexAttention off CUDA is uncompiled on purpose here: it is compared, not timed.
 FLEX_IS_SLOW = "ignore:flex_attention called without torch.compile:UserWarning"
@@ -13,7 +16,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", FLEX_IS_SLOW)
 
 
+@pytest.hookimpl(trylast=True)  # after they are shuffled
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: _is_short(item.path))
     on_gpu = [item for item in items if item.get_closest_marker("gpu")]
     if not on_gpu:
         return
@@ -22,6 +27,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.cuda.is_available():
         for item in on_gpu:
             item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+
+
+def _is_short(path: Path) -> bool:
+    """Whole pages and programs come first: a long file that begins last leaves all other cores idle."""
+    return path.relative_to(TESTS).parts[0] not in ("docs", "system") if path.is_relative_to(TESTS) else True
 
 
 @pytest.fixture(autouse=True)

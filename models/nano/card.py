@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from blanks import BLANKS
-from downstream import TASKS
+from judged_tasks import TASKS
 
 from modernbert.core import packaged
 from modernbert.core.config import read
@@ -198,11 +198,13 @@ def _held_out(found: dict[str, Any]) -> str:
     rows = [["", *sources]]
     for who, scores in found.items():
         rows.append([who, *(f"{scores[s]['accuracy']:.1%}, {scores[s]['bits_per_byte']:.2f}" for s in sources)])
-    return (
-        f"{_table(rows)}\n\nShare of the hidden tokens (15 %) that the likeliest guess got right, and bits a byte of them. unigram and bigram "
-        "count the training text; plain is the same shape trained by transformers' Trainer in the usual way (AdamW, 15 % masked, "
-        "padded, one stage) for as long on the same machine as its row's file says. `models/nano/held_out.py`."
-    )
+    told = "Share of the hidden tokens (15 %) that the likeliest guess got right, and bits a byte of them. unigram and bigram count the training text"
+    if "plain" in found:
+        told += (
+            "; plain is the same shape trained by transformers' Trainer in the usual way (AdamW, 15 % masked, "
+            "padded, one stage) for as long on the same machine as its row's file says"
+        )
+    return f"{_table(rows)}\n\n{told}. `models/nano/held_out.py`."
 
 
 def _far(found: dict[str, Any]) -> str:

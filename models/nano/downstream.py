@@ -3,7 +3,7 @@
     python models/nano/downstream.py DATA --model nano --tasks sst2 banking77 --out results/downstream.json
 
 DATA is a folder of task data as JSON lines, TASK/train.jsonl.xz and TASK/test.jsonl.xz. Each task has so many rows, epochs
-and tokens a text as a laptop trains in minutes (`TASKS`): scores are for comparing the three, not with papers. Learning
+and tokens a text as a laptop trains in minutes (`judged_tasks.py`): scores are for comparing the three, not with papers. Learning
 rates (`RATES`) are the same for all tasks, and were not tuned for any.
 """
 
@@ -13,13 +13,13 @@ import lzma
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 import transformers
+from judged_tasks import TASKS, Task
 from scipy.stats import spearmanr
 from seqeval.metrics import f1_score as entity_f1
 from sklearn.feature_extraction import DictVectorizer
@@ -44,32 +44,6 @@ from modernbert.tasks.finetune.linear import words_around
 
 Row = dict[str, Any]
 CONTENDERS = ("pretrained", "scratch", "tf-idf")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """What is learnt, from how much."""
-
-    kind: str
-    """class, pair (a score for two texts) or tags (one a word)."""
-    score: str
-    text: tuple[str, ...]
-    target: str
-    rows: int
-    """Of the training split, the first after shuffling."""
-    test_rows: int
-    epochs: int
-    longest: int
-    """Tokens of a text; longer ones are cut."""
-
-
-TASKS = {
-    "sst2": Task(kind="class", score="accuracy", text=("sentence",), target="label", rows=10_000, test_rows=1821, epochs=2, longest=64),
-    "imdb": Task(kind="class", score="accuracy", text=("text",), target="label", rows=2_000, test_rows=1_000, epochs=2, longest=256),
-    "banking77": Task(kind="class", score="accuracy", text=("text",), target="label", rows=10_003, test_rows=3_080, epochs=6, longest=64),
-    "conll2003": Task(kind="tags", score="entity F1", text=("tokens",), target="tags", rows=7_000, test_rows=3_453, epochs=3, longest=128),
-    "stsb": Task(kind="pair", score="Spearman", text=("sentence1", "sentence2"), target="score", rows=5_749, test_rows=1_379, epochs=4, longest=128),
-}  # fmt: skip
 
 RATES = {"pretrained": 3e-4, "scratch": 5e-4}
 

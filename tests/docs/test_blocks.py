@@ -13,7 +13,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +21,7 @@ import pytest
 from modernbert.tasks.recipes import read_recipe as read_finetune_recipe
 from modernbert.train.recipes import read_recipe
 from support.demonstration import demonstration
+from support.warm import warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "CONTRIBUTING.md"]
@@ -44,12 +44,16 @@ def home(tmp_path):
     shutil.copytree(demonstration()[0], tmp_path / "runs" / "demo")
     command = tmp_path / "bin" / "modernbert"
     command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m modernbert.cli.main "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec "{_python()}" -m modernbert.cli.main "$@"\n')
     command.chmod(0o755)
     yield tmp_path
     for process in _started.pop(tmp_path, []):
         os.killpg(process.pid, signal.SIGTERM)
         process.wait(60)
+
+
+def _python():
+    return warm_python("sentence_transformers", "transformers.trainer", "transformers.pipelines")
 
 
 def _blocks(page):
@@ -68,7 +72,7 @@ def test_the_blocks_of_a_page_run_in_order(page, home):
 
 
 def _run_python(code, home, where):
-    _check([sys.executable, "-c", _at_free_port(code, home)], home, where)
+    _check([_python(), "-c", _at_free_port(code, home)], home, where)
 
 
 def _run_bash(code, home, where):
@@ -121,7 +125,7 @@ def test_python_blocks_print_what_their_readers_expect(home):
     blocks = [block.code for block in _blocks(ROOT / "README.md") if block.language == "python"]
     _run_bash("modernbert model copy nano:embedding runs/embedding", home, "README.md")
     first, second, third = (
-        subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, text=True) for code in blocks
+        subprocess.run([_python(), "-c", code], cwd=home, capture_output=True, text=True) for code in blocks
     )
     assert re.match(r"\[\[ *-?[\d.e-]+ +-?[\d.e-]+ *\]\]", first.stdout)
     assert "Guess(" in first.stdout

@@ -4,11 +4,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import sysconfig
 from functools import lru_cache
 from pathlib import Path
-from tempfile import mkdtemp
+
+from support.shared_run import alone, shared_folder
+from support.warm import warm_python
 
 MODULES = (
     "argparse.py",
@@ -22,10 +23,12 @@ MODULES = (
 )
 
 
-def modernbert(*words: str, stdin: bytes | str = b"", cwd: Path | None = None) -> subprocess.CompletedProcess[bytes]:
-    """Run the command line as a user would, in a process of its own."""
+def modernbert(
+    *words: str, stdin: bytes | str = b"", cwd: Path | None = None, python: str | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run the command line as a user would, in a process of its own; torch is imported before, or not by another `python`."""
     return subprocess.run(
-        [sys.executable, "-m", "modernbert.cli.main", *words],
+        [python or warm_python(), "-m", "modernbert.cli.main", *words],
         input=stdin if isinstance(stdin, bytes) else stdin.encode(),
         capture_output=True,
         cwd=cwd,
@@ -36,14 +39,18 @@ def modernbert(*words: str, stdin: bytes | str = b"", cwd: Path | None = None) -
 
 @lru_cache
 def demonstration() -> tuple[Path, dict[str, object], str]:
-    """Folder `runs/demo` of a demonstration, what it printed as JSON, and its stderr."""
-    home = Path(mkdtemp(prefix="demonstration-"))
-    text = home / "text"
-    for module in MODULES:
-        (text / module).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(Path(sysconfig.get_path("stdlib")) / module, text / module)
-    done = modernbert(
-        "demo", "--train", "--text", "text", "--minutes", "0.1", "--vocab-size", "640", "--json", cwd=home
-    )
-    assert done.returncode == 0, done.stderr.decode()
-    return home / "runs" / "demo", json.loads(done.stdout), done.stderr.decode()
+    """Folder `runs/demo` of a demonstration, what it printed as JSON, and its stderr. One for all workers of a run."""
+    home = shared_folder() / "demonstration"
+    with alone("demonstration"):
+        if not home.exists():
+            making = shared_folder() / "making"
+            for module in MODULES:
+                (making / "text" / module).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(Path(sysconfig.get_path("stdlib")) / module, making / "text" / module)
+            words = ("--train", "--text", "text", "--minutes", "0.1", "--vocab-size", "640", "--json")
+            done = modernbert("demo", *words, cwd=making)
+            assert done.returncode == 0, done.stderr.decode()
+            (making / "stdout").write_bytes(done.stdout)
+            (making / "stderr").write_bytes(done.stderr)
+            making.rename(home)
+    return home / "runs" / "demo", json.loads((home / "stdout").read_bytes()), (home / "stderr").read_text()

@@ -4,7 +4,6 @@ import json
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,6 +12,7 @@ import pytest
 from modernbert.cli.main import main
 from support.labelled import ROWS, classified, write_rows, write_set
 from support.small import small_checkpoint
+from support.warm import warm_python
 
 
 def _words(home: Path, task: str, *more: str) -> list[str]:
@@ -101,10 +101,11 @@ def test_an_explanation_adds_up_and_is_shown(tmp_path, capsys):
 
 
 def test_a_run_that_was_stopped_comes_to_the_same_end(tmp_path):
-    words = _words(tmp_path, "seq_cls", "--tuner", "lora", "--num-train-epochs", "30")
+    words = _words(tmp_path, "seq_cls", "--tuner", "lora", "--num-train-epochs", "10")
     whole = [*words[: words.index("--out")], "--out", str(tmp_path / "whole"), *words[words.index("--out") + 2 :]]
     assert main(whole) == 0
-    process = subprocess.Popen([sys.executable, "-m", "modernbert.cli.main", *words], stdout=subprocess.PIPE, text=True)
+    python = warm_python("transformers.trainer", "peft")
+    process = subprocess.Popen([python, "-m", "modernbert.cli.main", *words], stdout=subprocess.PIPE, text=True)
     until = time.monotonic() + 120
     while not list((tmp_path / "run").glob("checkpoint-*")) and time.monotonic() < until:
         time.sleep(0.05)

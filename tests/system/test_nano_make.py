@@ -17,6 +17,7 @@ from modernbert.model.catalogue import catalogue
 from modernbert.retrieval.embedder import Embedder
 from modernbert.tasks.fill_mask import MaskFiller
 from support.demonstration import MODULES
+from support.warm import warm_python
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -72,6 +73,9 @@ def make(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path / "models" / "nano"))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(
+        sys, "executable", warm_python("modernbert.train.pretrain")
+    )  # of two dozen steps, each a process
     import make
 
     monkeypatch.setattr(make, "VOCABULARY", 512)

@@ -253,6 +253,14 @@ def test_the_plain_run_reads_the_mixture_by_its_weights(tmp_path):
     assert tokens["long"] / sum(tokens.values()) == pytest.approx(0.5, abs=0.05)
 
 
+def test_the_card_explains_the_rows_that_it_has():
+    import card
+
+    row = {"wiki": {"accuracy": 0.5, "bits_per_byte": 1.0}}
+    assert "plain is the same shape" not in card._held_out({"unigram": row, "bigram": row, "nano": row})
+    assert "plain is the same shape" in card._held_out({"unigram": row, "bigram": row, "nano": row, "plain": row})
+
+
 def test_retrieval_is_judged_on_both_sets_for_everybody(tmp_path, monkeypatch):
     import retrieval
 

@@ -2,7 +2,9 @@
 
 import os
 import platform
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 
 import torch
@@ -48,6 +50,27 @@ class Machine:
         """For JSON."""
         return asdict(self)
 
+    def line(self, load_before: float | None = None) -> str:
+        """For a page of figures: today, what measured them, how busy it was before, and the packages.
+
+        Args:
+            load_before: the machine's load average when the measuring began.
+        """
+        load = [] if load_before is None else [f"load before {load_before:.1f}"]
+        return " · ".join(
+            [
+                date.today().isoformat(),
+                self.device,
+                self.cpu,
+                f"{self.cores} cores",
+                f"{self.threads} threads",
+                *load,
+                f"{self.gflops:,.0f} GFLOP/s",
+                f"Python {self.python}",
+                *(f"{name} {number}" for name, number in self.packages.items()),
+            ]
+        )
+
     def lines(self) -> list[str]:
         """For people."""
         return [
@@ -62,8 +85,8 @@ class Machine:
         ]
 
 
-def examine() -> Machine:
-    """Look at this machine; takes about half a second, for the matrix rate."""
+def examine(packages: Sequence[str] = _PACKAGES) -> Machine:
+    """Look at this machine, and which of the packages are installed; takes about half a second, for the matrix rate."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     precision = best_precision(device)
     problems = {name: why_not(name, device, precision.dtype, head_size=64) for name in _BACKENDS}
@@ -79,7 +102,7 @@ def examine() -> Machine:
         kernels=_kernels(),
         gflops=matmul_rate(precision.dtype, device.type) / 1e9,
         python=platform.python_version(),
-        packages={name: number for name in _PACKAGES if (number := _version(name))},
+        packages={name: number for name in packages if (number := _version(name))},
     )
 
 

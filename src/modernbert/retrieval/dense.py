@@ -3,6 +3,7 @@
 Shapes:  M rows   I width before   P width after
 """
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
@@ -108,6 +109,16 @@ class Normalize(nn.Module):
     def forward(self, rows: Float[Tensor, "M P"]) -> Float[Tensor, "M P"]:
         """Row by row."""
         return torch.nn.functional.normalize(rows.float(), dim=-1)
+
+
+def layers_of(steps: Iterable[Step]) -> list[Dense | Normalize]:
+    """The layers among a folder's steps, in order.
+
+    Raises:
+        CheckpointError: as `Dense.load`, as is UnsupportedError.
+    """
+    kinds: dict[str, Callable[[Step], Dense | Normalize]] = {"Dense": Dense.load, "Normalize": lambda step: Normalize()}
+    return [kinds[step.kind](step) for step in steps if step.kind in kinds]
 
 
 def activation_of(name: str, where: str | Path) -> nn.Module:

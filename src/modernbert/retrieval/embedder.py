@@ -22,8 +22,8 @@ from modernbert.model.pool import Pooling
 from modernbert.model.store import Dtype, load
 from modernbert.ops.packed import Packed
 from modernbert.retrieval.chunks import Chunked, Reader, encode_chunks
-from modernbert.retrieval.dense import Dense, Normalize
-from modernbert.retrieval.folder import Described, describe, longest_for, whole_number, write
+from modernbert.retrieval.dense import Dense, Normalize, layers_of
+from modernbert.retrieval.folder import describe, longest_for, whole_number, write
 from modernbert.retrieval.pooling import Pool
 from modernbert.retrieval.precision import Precision, to_precision
 from modernbert.retrieval.prompts import Prompts, prompted
@@ -96,7 +96,7 @@ class Embedder:
             pooling=pooling or pool or encoder.config.classifier_pooling,
             too_long=too_long,
             longest=longest_for(encoder.config, tokenizer, said.max_length),
-            behind=_behind(said),
+            behind=layers_of(said.steps),
             prompts=Prompts.of(said.settings, folder),
             similarity_fn_name=similarity_named(said.settings.get("similarity_fn_name"), folder),
             truncate_dim=whole_number(said.settings, "truncate_dim", folder),
@@ -336,13 +336,3 @@ def _stacked(rows: Iterable[np.ndarray], dimensions: int, *, is_unit: bool) -> F
     kept = [row if len(row) == dimensions else row[:dimensions].copy() for row in rows]
     vectors_ND = np.stack(kept) if kept else np.zeros((0, dimensions), dtype=np.float32)
     return unit(vectors_ND) if is_unit else vectors_ND
-
-
-def _behind(said: Described) -> list[Dense | Normalize]:
-    layers: list[Dense | Normalize] = []
-    for step in said.steps:
-        if step.kind == "Dense":
-            layers.append(Dense.load(step))
-        elif step.kind == "Normalize":
-            layers.append(Normalize())
-    return layers

@@ -13,7 +13,7 @@ from typing import Literal, cast
 
 from modernbert.core.errors import CheckpointError, UnsupportedError
 from modernbert.model.folder import weight_files
-from modernbert.retrieval.dense import Dense, Normalize
+from modernbert.retrieval.dense import Dense, Normalize, layers_of
 from modernbert.retrieval.expansion import Expansion
 from modernbert.retrieval.folder import Described, Settings, describe, read_json, whole_number
 from modernbert.retrieval.prompts import Prompts
@@ -83,12 +83,7 @@ def read_late(folder: Path, tokenizer: Tokenizer) -> tuple[Described, LateSettin
         raise CheckpointError(
             f"{folder}: found a Pooling module, expected vectors of tokens: this is an embedder, open it with Embedder"
         )
-    layers: list[Dense | Normalize] = []
-    for step in said.steps:
-        if step.kind == "Dense":
-            layers.append(Dense.load(step))
-        elif step.kind == "Normalize":
-            layers.append(Normalize())
+    layers = layers_of(said.steps)
     if is_pylate:
         layers.append(Normalize())
     return said, _settings(said, tokenizer, is_pylate=is_pylate), layers

@@ -1,3 +1,5 @@
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import torch
@@ -8,6 +10,7 @@ from modernbert.model.precision import best_precision
 from modernbert.ops.attention import choose
 from modernbert.ops.native.library import library
 from modernbert.ops.roofline import matmul_rate
+from support.studies import MACHINE
 
 
 def test_it_reports_what_the_rooms_below_would_choose():
@@ -19,6 +22,18 @@ def test_it_reports_what_the_rooms_below_would_choose():
     assert found.packages["torch"] == torch.__version__
     assert found.as_dict()["gflops"] > 0
     assert any(found.dtype_reason in line for line in found.lines())
+
+
+def test_a_page_is_told_what_measured_it_in_one_line():
+    one = replace(MACHINE, packages={"torch": "2", "numpy": "3"})
+    rest = "cpu · Make-believe CPU · 2 cores · 2 threads · {}900 GFLOP/s · Python 3.11.7 · torch 2 · numpy 3"
+    today = date.today().isoformat()
+    assert one.line() == f"{today} · {rest.format('')}"
+    assert one.line(0.25) == f"{today} · {rest.format('load before 0.2 · ')}"
+
+
+def test_packages_that_are_asked_for_are_told_where_installed():
+    assert list(examine(("numpy", "no-such-package")).packages) == ["numpy"]
 
 
 def test_the_matrix_rate_is_between_a_snail_and_a_miracle():

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from modernbert.core.errors import UserError, require
+from modernbert.retrieval.documents.identifiers import words_of
 from modernbert.retrieval.index.fusion import reciprocal_rank_fusion
 
 Found = dict[str, float]
@@ -101,7 +102,7 @@ class Bm25:
     @property
     def facts(self) -> Facts:
         """What a figure depends on."""
-        return {"kind": "bm25", "formula": "lucene", "stop words": "english", "k1": self.k1, "b": self.b, "stemming": self.stemming, "identifiers": self.identifiers}  # fmt: skip
+        return {"kind": "bm25", "formula": "lucene", "stop words": "english", "k1": self.k1, "b": self.b, "stemming": self.stemming, "identifiers": "at capitals and digits" if self.identifiers else False}  # fmt: skip
 
     def index(self, documents: Mapping[str, str]) -> Searcher:
         """Count the words."""
@@ -116,7 +117,7 @@ class _Words:
         self._ids = Ids(list(documents))
 
         def words(texts: Sequence[str]) -> list[list[str]]:
-            texts = [apart(text) for text in texts] if settings.identifiers else list(texts)
+            texts = [_apart(text) for text in texts] if settings.identifiers else list(texts)
             return bm25s.tokenize(texts, stopwords="en", stemmer=stemmer, return_ids=False, show_progress=False)
 
         self._words: Callable[[Sequence[str]], list[list[str]]] = words
@@ -229,9 +230,5 @@ def fused(rankings: Sequence[Found], constant: int, most: int) -> Found:
     return Ids(list(sums)).best(np.array(list(sums.values())), most) if sums else {}
 
 
-def apart(text: str) -> str:
-    """snake_case and camelCase as words."""
-    spaced = "".join(
-        f" {c}" if c.isupper() and before.islower() else c for before, c in zip(" " + text, text, strict=False)
-    )
-    return spaced.replace("_", " ")
+def _apart(text: str) -> str:
+    return " ".join(part for word in text.split() for part in words_of(word))

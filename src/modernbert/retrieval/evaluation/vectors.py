@@ -1,6 +1,6 @@
 """Rankers by vectors: one a text (dense) or one a token (late interaction), of any model with sentence-transformers' verbs.
 
-Shapes:  N documents   D width   T tokens of all documents   Q tokens of one query
+Shapes:  N documents   D width   T tokens of all documents   Q queries
 """
 
 import hashlib
@@ -16,10 +16,11 @@ import numpy as np
 from modernbert.core.errors import UserError
 from modernbert.core.files import write_atomically
 from modernbert.retrieval.evaluation.rankers import Facts, Found, Ids, Searcher
+from modernbert.retrieval.maxsim import maxsim
 from modernbert.retrieval.similarity import unit
 
 _BLOCK = 2**26
-"""Similarities in memory at once."""
+"""Scores in memory at once."""
 
 
 class Encodes(Protocol):
@@ -121,48 +122,27 @@ class _Scan:
             found = "one vector a token" if vectors.lengths is not None else "one vector a text"
             raise UserError(f"the model gives {found}, expected the other: rank with {'late' if vectors.lengths is not None else 'dense'}")  # fmt: skip
         self._rows = unit(vectors.rows) if similarity == "cosine" else vectors.rows
-        self._starts = None if vectors.lengths is None else np.cumsum(vectors.lengths) - vectors.lengths
-        self._lengths = vectors.lengths
+        self._documents = [] if vectors.lengths is None else _texts(vectors)
         self.num_bytes = self._rows.nbytes
         self.build_seconds = vectors.seconds + time.perf_counter() - start
 
     def search(self, queries: Sequence[str], most: int) -> list[Found]:
         asked = self._encodings.queries(queries)
+        size = max(1, _BLOCK // max(1, len(self._ids.ids)))
         if asked.lengths is None:
             rows = unit(asked.rows) if self._similarity == "cosine" else asked.rows
-            size = max(1, _BLOCK // max(1, len(self._ids.ids)))
-            return [
-                self._ids.best(scores_N, most)
-                for start in range(0, len(rows), size)
-                for scores_N in rows[start : start + size] @ self._rows.T
-            ]
-        ends = np.cumsum(asked.lengths)
-        assert self._starts is not None
-        assert self._lengths is not None
-        return [
-            self._ids.best(maxsim(asked.rows[end - length : end], self._rows, self._starts, self._lengths), most)
-            for end, length in zip(ends, asked.lengths, strict=True)
-        ]
+            blocks = (rows[start : start + size] @ self._rows.T for start in range(0, len(rows), size))
+        else:
+            texts = _texts(asked)
+            blocks = (maxsim(texts[start : start + size], self._documents) for start in range(0, len(texts), size))
+        return [self._ids.best(scores_N, most) for scores_QN in blocks for scores_N in scores_QN]
 
 
-def maxsim(query_QD: np.ndarray, rows_TD: np.ndarray, starts_N: np.ndarray, lengths_N: np.ndarray) -> np.ndarray:
-    """For each document the sum over the query's tokens of the largest dot product; -inf for a document without a token."""
-    scores_N = np.full(len(starts_N), -np.inf, dtype=np.float32)
-    full = np.flatnonzero(lengths_N)
-    if not len(full):
-        return scores_N
-    room = max(1, _BLOCK // max(1, len(query_QD)))
-    first = 0
-    while first < len(full):
-        begin = starts_N[full[first]]
-        ends = starts_N[full[first:]] + lengths_N[full[first:]] - begin
-        last = first + max(1, int(np.searchsorted(ends, room, side="right")))
-        block = full[first:last]
-        similar_QT = query_QD @ rows_TD[begin : starts_N[block[-1]] + lengths_N[block[-1]]].T
-        # empty documents have no rows, so the starts of full ones cut the stream without gaps
-        scores_N[block] = np.maximum.reduceat(similar_QT, starts_N[block] - begin, axis=1).sum(0)
-        first = last
-    return scores_N
+def _texts(vectors: Vectors) -> list[np.ndarray]:
+    """[tokens, D] of each text, without a copy."""
+    assert vectors.lengths is not None
+    ends = np.cumsum(vectors.lengths)
+    return [vectors.rows[end - length : end] for end, length in zip(ends, vectors.lengths, strict=True)]
 
 
 def _similarity(model: Encodes, expected: tuple[str, ...], kind: str) -> str:

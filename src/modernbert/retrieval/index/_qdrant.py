@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 from uuid import UUID
 
 from jaxtyping import Float16, Float32
@@ -43,37 +43,46 @@ _FIRST = 8
 """More than wanted are asked for, so that most ties at the end are seen at once."""
 
 
-class Dialect(Protocol):
+class Dialect(ABC):
     """Qdrant's filters, which Edge and the client spell differently."""
 
+    def __init__(self, names: Any) -> None:
+        self.names = names
+        """The module of their classes."""
+
+    @abstractmethod
     def equal(self, key: str, value: str) -> Any:
         """Holds this string."""
         ...
 
+    @abstractmethod
     def any_of(self, key: str, values: list[str]) -> Any:
         """Holds one of these."""
         ...
 
+    @abstractmethod
     def prefix(self, key: str, text: str) -> Any:
         """Holds a string that begins so."""
         ...
 
+    @abstractmethod
     def between(self, key: str, bounds: Range) -> Any:
         """Holds a number inside."""
         ...
 
     def all_of(self, parts: list[Any]) -> Any:
         """And."""
-        ...
+        return self.names.Filter(must=parts)
 
     def one_of(self, parts: list[Any]) -> Any:
         """Or."""
-        ...
+        return self.names.Filter(should=parts)
 
     def none_of(self, parts: list[Any]) -> Any:
         """Not."""
-        ...
+        return self.names.Filter(must_not=parts)
 
+    @abstractmethod
     def ids(self, ids: list[UUID]) -> Any:
         """Is one of these points."""
         ...

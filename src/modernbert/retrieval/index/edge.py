@@ -16,6 +16,7 @@ from modernbert.retrieval.index._qdrant import (
     FACETS,
     TOKENS,
     WORDS,
+    Dialect,
     QdrantStore,
     number_fields,
     payload,
@@ -137,31 +138,19 @@ class EdgeStore(QdrantStore):
         )
 
 
-class _EdgeDialect:
-    def __init__(self, edge: Any) -> None:
-        self.edge = edge
-
+class _EdgeDialect(Dialect):
     def equal(self, key: str, value: str) -> Any:
-        return self.edge.FieldCondition(key, match=self.edge.MatchValue(value))
+        return self.names.FieldCondition(key, match=self.names.MatchValue(value))
 
     def any_of(self, key: str, values: list[str]) -> Any:
-        return self.edge.FieldCondition(key, match=self.edge.MatchAny(values))
+        return self.names.FieldCondition(key, match=self.names.MatchAny(values))
 
     def prefix(self, key: str, text: str) -> Any:
-        return self.edge.FieldCondition(key, match=self.edge.MatchPrefix(text))
+        return self.names.FieldCondition(key, match=self.names.MatchPrefix(text))
 
     def between(self, key: str, bounds: Range) -> Any:
-        within = self.edge.RangeFloat(gte=bounds.at_least, gt=bounds.above, lte=bounds.at_most, lt=bounds.below)
-        return self.edge.FieldCondition(key, range=within)
-
-    def all_of(self, parts: list[Any]) -> Any:
-        return self.edge.Filter(must=parts)
-
-    def one_of(self, parts: list[Any]) -> Any:
-        return self.edge.Filter(should=parts)
-
-    def none_of(self, parts: list[Any]) -> Any:
-        return self.edge.Filter(must_not=parts)
+        within = self.names.RangeFloat(gte=bounds.at_least, gt=bounds.above, lte=bounds.at_most, lt=bounds.below)
+        return self.names.FieldCondition(key, range=within)
 
     def ids(self, ids: list[UUID]) -> Any:
-        return self.edge.HasIdCondition(set(ids))
+        return self.names.HasIdCondition(set(ids))

@@ -16,6 +16,7 @@ from modernbert.retrieval.index._qdrant import (
     FACETS,
     TOKENS,
     WORDS,
+    Dialect,
     QdrantStore,
     number_fields,
     payload,
@@ -176,31 +177,19 @@ class ServerStore(QdrantStore):
         self._index_field(FACETS, models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, prefix=True))
 
 
-class _ClientDialect:
-    def __init__(self, models: Any) -> None:
-        self.models = models
-
+class _ClientDialect(Dialect):
     def equal(self, key: str, value: str) -> Any:
-        return self.models.FieldCondition(key=key, match=self.models.MatchValue(value=value))
+        return self.names.FieldCondition(key=key, match=self.names.MatchValue(value=value))
 
     def any_of(self, key: str, values: list[str]) -> Any:
-        return self.models.FieldCondition(key=key, match=self.models.MatchAny(any=values))
+        return self.names.FieldCondition(key=key, match=self.names.MatchAny(any=values))
 
     def prefix(self, key: str, text: str) -> Any:
-        return self.models.FieldCondition(key=key, match=self.models.MatchPrefix(prefix=text))
+        return self.names.FieldCondition(key=key, match=self.names.MatchPrefix(prefix=text))
 
     def between(self, key: str, bounds: Range) -> Any:
-        within = self.models.Range(gte=bounds.at_least, gt=bounds.above, lte=bounds.at_most, lt=bounds.below)
-        return self.models.FieldCondition(key=key, range=within)
-
-    def all_of(self, parts: list[Any]) -> Any:
-        return self.models.Filter(must=parts)
-
-    def one_of(self, parts: list[Any]) -> Any:
-        return self.models.Filter(should=parts)
-
-    def none_of(self, parts: list[Any]) -> Any:
-        return self.models.Filter(must_not=parts)
+        within = self.names.Range(gte=bounds.at_least, gt=bounds.above, lte=bounds.at_most, lt=bounds.below)
+        return self.names.FieldCondition(key=key, range=within)
 
     def ids(self, ids: list[UUID]) -> Any:
-        return self.models.HasIdCondition(has_id=[str(one) for one in ids])
+        return self.names.HasIdCondition(has_id=[str(one) for one in ids])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modernbert.core.errors import UserError
-from modernbert.retrieval.evaluation.rankers import Bm25, Hybrid, Ids, Reranked, apart, fused
+from modernbert.retrieval.evaluation.rankers import Bm25, Hybrid, Ids, Reranked, fused
 
 DOCUMENTS = {
     "a": "the keeper counted ships and ships",
@@ -64,10 +64,10 @@ def test_stems_are_words_when_asked():
 
 
 def test_names_of_code_are_taken_apart_when_asked():
-    assert apart("read_fileName HTTPServer").split() == ["read", "file", "Name", "HTTPServer"]
     code = {"x": "def count_ships(pageNumber): ...", "y": "def other(): ..."}
     assert Bm25().index(code).search(["ships page"], 5) == [{}]
-    assert set(Bm25(identifiers=True).index(code).search(["ships page"], 5)[0]) == {"x"}
+    for query in ("ships page", "countShips", "HTTPPage"):
+        assert set(Bm25(identifiers=True).index(code).search([query], 5)[0]) == {"x"}
 
 
 def test_the_name_says_what_is_not_as_usual():

@@ -4,7 +4,7 @@ import torch
 
 from modernbert.core.errors import UserError
 from modernbert.retrieval.evaluation import vectors
-from modernbert.retrieval.evaluation.vectors import Dense, Encodings, Late, maxsim
+from modernbert.retrieval.evaluation.vectors import Dense, Encodings, Late
 from modernbert.retrieval.similarity import unit
 
 DOCUMENTS = {"x": "aab", "y": "bbbb", "z": "", "w": "cab"}
@@ -92,18 +92,13 @@ def test_a_token_that_is_not_there_never_wins():
     assert found == pytest.approx({"y": 2.25, "x": -0.8})
 
 
-def test_maxsim_in_blocks_is_maxsim_at_once(monkeypatch):
-    chance = np.random.default_rng(0)
-    lengths = np.array([3, 0, 1, 7, 0, 2, 5, 0])
-    starts = np.cumsum(lengths) - lengths
-    rows, query = chance.normal(size=(18, 4)), chance.normal(size=(3, 4))
-    whole = maxsim(query, rows, starts, lengths)
-    for room in (1, 6, 12, 21, 40):
-        monkeypatch.setattr(vectors, "_BLOCK", room)
-        np.testing.assert_allclose(maxsim(query, rows, starts, lengths), whole, rtol=1e-6)
-    assert list(np.flatnonzero(whole == -np.inf)) == [1, 4, 7]
-    assert (maxsim(query, rows[:0], starts[:0], lengths[:0])).shape == (0,)
-    assert list(maxsim(query, rows[:0], np.zeros(2, np.int64), np.zeros(2, np.int64))) == [-np.inf, -np.inf]
+def test_maxsim_of_queries_in_blocks_is_that_of_all_at_once(monkeypatch):
+    searcher = _late(Tokens()).index(DOCUMENTS)
+    queries = ["cb", "a", "bbc", "c", "ab"]
+    expected = searcher.search(queries, 4)
+    for block in (1, 8, 12):
+        monkeypatch.setattr(vectors, "_BLOCK", block)
+        assert searcher.search(queries, 4) == expected
 
 
 def test_documents_are_encoded_once_for_several_rankers_and_queries_each_time():
