@@ -52,6 +52,7 @@ VERBS: dict[str, str | Group] = {
             "publish": "model_publish.Publish",
         },
     ),
+    "annotate": "annotate.Annotate",
     "fill-mask": "fill_mask.FillMask",
     "embed": "embed.Embed",
     "rerank": "rerank.Rerank",
