@@ -36,13 +36,30 @@ from modernbert.text.tokenizer import Tokenizer
 class Head(Protocol):
     """The part of a model behind its trunk."""
 
-    model: nn.Module
-    """All that has weights."""
-    encoder: Encoder
-    tokenizer: Tokenizer
-    cutter: Cutter
-    key: tuple[object, ...]
-    """Heads of one trunk, one tokenizer and one key are given the same ids."""
+    @property
+    def model(self) -> nn.Module:
+        """All that has weights."""
+        ...
+
+    @property
+    def encoder(self) -> Encoder:
+        """Its trunk."""
+        ...
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """Of the model's folder."""
+        ...
+
+    @property
+    def cutter(self) -> Cutter:
+        """Makes ids of texts."""
+        ...
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Heads of one trunk, one tokenizer and one key are given the same ids."""
+        ...
 
     def read(self, hidden: Float[Tensor, "T D"], packed: Packed) -> list[np.ndarray]:
         """One result a piece, on the CPU."""

@@ -88,6 +88,11 @@ class Output:
                 Path(self._path(name)).read_bytes() if self._store is None else self._store.cat_file(self._path(name))
             )
 
+    def open(self, name: str) -> IO[bytes]:
+        """A file to read from."""
+        with self._told():
+            return open(self._path(name), "rb") if self._store is None else self._store.open(self._path(name), "rb")
+
     @contextmanager
     def write(self, name: str) -> Iterator[IO[bytes]]:
         """A file that has its name when the block ends well.
@@ -152,12 +157,16 @@ class Output:
         """Sidecars of those input files that are done."""
         there = self.names()
         done = [name for name in names if {sidecar_name(name), table_name(name)} <= there]
+        return dict(zip(done, self._sidecars([sidecar_name(name) for name in done]), strict=True))
+
+    def sidecars(self) -> list[Sidecar]:
+        """Of all that is done."""
+        return self._sidecars(sorted(name for name in self.names() if name.startswith(_DONE)))
+
+    def _sidecars(self, names: list[str]) -> list[Sidecar]:
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            contents = threads.map(self.read, map(sidecar_name, done))
-            return {
-                name: Sidecar.of(content, f"{self.root}/{sidecar_name(name)}")
-                for name, content in zip(done, contents, strict=True)
-            }
+            contents = list(threads.map(self.read, names))
+        return [Sidecar.of(content, f"{self.root}/{name}") for name, content in zip(names, contents, strict=True)]
 
     def _path(self, name: str) -> str:
         return f"{self._folder}/{name}"

@@ -9,7 +9,7 @@ import socket
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, nullcontext, suppress
 from dataclasses import dataclass
@@ -112,7 +112,7 @@ def annotate_shard(
     return done
 
 
-def _windows(annotator: Annotator, reader: CorpusReader, quarantine: _Quarantine) -> Iterator[_Window]:
+def _windows(annotator: Annotator, reader: CorpusReader, quarantine: _Quarantine) -> Generator[_Window, None, None]:
     """Two are in memory: the one that is computed, and the next."""
     rows = reader.rows(quarantine.add)
 
