@@ -17,15 +17,12 @@ class Cut:
     """Ids with special tokens; one, unless the document is longer than the model takes."""
     num_tokens: int
     """Of the whole document, special tokens left out."""
+    weights: list[int]
+    """How much each piece counts in a mean: its tokens, special ones and prompt left out."""
     num_unread: int = 0
-    """Of these, how many are in no piece."""
+    """Of its tokens, how many are in no piece."""
     meant: object = None
     """What a head needs to read the results, such as the places of words."""
-
-    @property
-    def weights(self) -> list[int]:
-        """How much each piece counts in a mean."""
-        return [len(piece) for piece in self.pieces]
 
 
 class Cutter(Protocol):
@@ -59,15 +56,23 @@ class TextCutter:
     def _cut(self, text: str, ids: list[int], long: Long) -> Cut:
         num_tokens = max(0, len(ids) - len(self._before))
         if len(ids) <= self._room:
-            return Cut(pieces=[self._tokenizer.enclose(ids)], num_tokens=num_tokens)
+            return Cut(pieces=[self._tokenizer.enclose(ids)], num_tokens=num_tokens, weights=[1])
         if long == "head":
-            unread = len(ids) - self._room
-            return Cut(pieces=[self._tokenizer.enclose(ids[: self._room])], num_tokens=num_tokens, num_unread=unread)
+            return Cut(
+                pieces=[self._tokenizer.enclose(ids[: self._room])],
+                num_tokens=num_tokens,
+                weights=[1],
+                num_unread=len(ids) - self._room,
+            )
         own = self._tokenizer.encode([text], special=False).ids[0] if self._before else ids
         room = self._room - len(self._before)
         size = -(-len(own) // -(-len(own) // room))  # pieces of one size: a short rest would say little
-        pieces = [self._tokenizer.enclose([*self._before, *own[i : i + size]]) for i in range(0, len(own), size)]
-        return Cut(pieces=pieces, num_tokens=len(own))
+        parts = [own[i : i + size] for i in range(0, len(own), size)]
+        return Cut(
+            pieces=[self._tokenizer.enclose([*self._before, *part]) for part in parts],
+            num_tokens=len(own),
+            weights=[len(part) for part in parts],
+        )
 
 
 class WordCutter:
@@ -87,6 +92,7 @@ class WordCutter:
                 Cut(
                     pieces=pieces[:kept],
                     num_tokens=sum(tokens),
+                    weights=tokens[:kept],
                     num_unread=sum(tokens[kept:]),
                     meant=(words, parts[:kept]),
                 )

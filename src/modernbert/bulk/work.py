@@ -44,7 +44,7 @@ class _Quarantine:
         self.count = 0
         self.reasons: list[str] = []
         self._output, self._name = output, name
-        self._lines = tempfile.SpooledTemporaryFile(max_size=2**20)  # noqa: SIM115 (closed by publish)
+        self._lines = tempfile.SpooledTemporaryFile(max_size=2**20)  # noqa: SIM115 (closed below)
 
     def add(self, where: str, fault: str) -> None:
         self.count += 1
@@ -53,13 +53,18 @@ class _Quarantine:
         self._lines.write((json.dumps({"where": where, "reason": fault}, ensure_ascii=False) + "\n").encode())
 
     def publish(self) -> None:
-        with self._lines as lines:
-            if not self.count:
-                return self._output.remove(self._name)
-            lines.seek(0)
-            with self._output.write(self._name) as file:
-                shutil.copyfileobj(lines, file)
+        if not self.count:
+            return self._output.remove(self._name)
+        self._lines.seek(0)
+        with self._output.write(self._name) as file:
+            shutil.copyfileobj(self._lines, file)
         return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lines.close()
 
 
 def annotate_shard(
@@ -75,10 +80,37 @@ def annotate_shard(
     """
     recipe, began = annotator.recipe, time.monotonic()
     reader = CorpusReader(shard, text_field=recipe.text_field, id_field=recipe.id_field)
-    quarantine = _Quarantine(output, quarantine_name(shard.name))
-    counts: Counter[str] = Counter()
+    counts = Counter(rows=0)
+    with _Quarantine(output, quarantine_name(shard.name)) as quarantine:
+        _write_table(annotator, reader, output, quarantine, counts, on_progress)
+        quarantine.publish()
+    done = Sidecar(
+        name=shard.name,
+        size=shard.size,
+        recipe=hash_of(recipe),
+        models={model.name: model.fingerprint for model in recipe.models},
+        **counts,
+        quarantined=quarantine.count,
+        errors=quarantine.reasons,
+        seconds=round(time.monotonic() - began, 3),
+        host=socket.gethostname(),
+    )
+    with output.write(sidecar_name(shard.name)) as file:
+        file.write(done.as_json())
+    return done
+
+
+def _write_table(
+    annotator: Annotator,
+    reader: CorpusReader,
+    output: Output,
+    quarantine: "_Quarantine",
+    counts: "Counter[str]",
+    on_progress: Callable[[Progress], None],
+) -> None:
+    shard = reader.file
     with output.write(table_name(shard.name)) as file, ExitStack() as opened:
-        writer = opened.enter_context(_Writer(file, recipe))
+        writer = opened.enter_context(_Writer(file, annotator.recipe))
         for window in opened.enter_context(closing(_windows(annotator, reader, quarantine))):
             writer.write(window.numbers, window.ids, annotator.annotate(window.prepared))
             counts.update(
@@ -95,21 +127,6 @@ def annotate_shard(
             )
         if not counts["rows"]:  # an empty file is no fault, and its table says which columns it would have
             writer.write([], [], annotator.annotate(annotator.prepare([])))
-    quarantine.publish()
-    done = Sidecar(
-        name=shard.name,
-        size=shard.size,
-        recipe=hash_of(recipe),
-        models={model.name: model.fingerprint for model in recipe.models},
-        **counts,
-        quarantined=quarantine.count,
-        errors=quarantine.reasons,
-        seconds=round(time.monotonic() - began, 3),
-        host=socket.gethostname(),
-    )
-    with output.write(sidecar_name(shard.name)) as file:
-        file.write(done.as_json())
-    return done
 
 
 def _windows(annotator: Annotator, reader: CorpusReader, quarantine: _Quarantine) -> Generator[_Window, None, None]:

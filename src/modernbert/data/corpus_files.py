@@ -55,8 +55,7 @@ def corpus_files(path: str) -> list[CorpusFile]:
         format_of(place.name)
         if place.store is None and not os.path.exists(place.name):
             raise UserError(f"{place.name}: there is no such file: check the path")
-        name = place.name.removeprefix(top).lstrip("/") or PurePosixPath(place.name).name
-        found.append(CorpusFile(path=place.name, name=name, size=_size(place)))
+        found.append(CorpusFile(path=place.name, name=_below(top, place), size=_size(place)))
     return found
 
 
@@ -157,6 +156,14 @@ def _top(path: str) -> str:
         is_file = PurePosixPath(inside).suffix != ""
         first = len(parts) - 1 if is_file else len(parts)
     return protocol + separator + "/".join(parts[:first])
+
+
+def _below(top: str, place: Place) -> str:
+    """The name of a file, told from the folder above."""
+    name = place.name
+    if place.store is not None:  # one spells an address as the user does, the other as the store does
+        top, name = (str(place.store._strip_protocol(each)) for each in (top, name))
+    return name.removeprefix(top).lstrip("/")
 
 
 def _size(place: Place) -> int:
