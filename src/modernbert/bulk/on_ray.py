@@ -4,8 +4,9 @@ Actors and not Ray Data: see docs/decisions/018. Texts and results never pass th
 to an actor, and its counts come back.
 """
 
+import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any, Self
 
 from modernbert.bulk.config import Recipe
@@ -81,32 +82,23 @@ class RayPool:
 
     def __enter__(self) -> Self:
         self._ray = require("ray", extra="ray")
-        self._began_it = not self._ray.is_initialized()
-        if self._began_it:
-            try:
-                self._ray.init(
-                    self._address,
-                    log_to_driver=False,
-                    logging_level="ERROR",
-                    include_dashboard=None if self._address else False,
-                )
-            except (ConnectionError, ValueError, RuntimeError) as error:
-                raise UserError(
-                    f"--ray-address {self._address}: no cluster can be reached there ({first_line(error)}): check the address, "
-                    "or leave it out to start one on this machine"
-                ) from error
-        self.num_workers = min(self.num_workers or self._room(), self._most)
-        self._actors = [None] * self.num_workers
-        for worker in range(self.num_workers):
-            self._start(worker)
+        with ExitStack() as held:
+            held.enter_context(
+                redirect_stdout(sys.stderr)
+            )  # Ray prints what befalls its workers; stdout is for results
+            self._connect(held)
+            self.num_workers = min(self.num_workers or self._room(), self._most)
+            self._actors = [None] * self.num_workers
+            for worker in range(self.num_workers):
+                self._start(worker)
+            self._held = held.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
         for actor in self._actors:
             with suppress(Exception):  # the cluster may be gone
                 self._ray.kill(actor)
-        if self._began_it:
-            self._ray.shutdown()
+        self._held.close()
 
     def give(self, worker: int, shard: CorpusFile) -> None:
         """Begin a shard."""
@@ -126,6 +118,20 @@ class RayPool:
         more, _ = self._ray.wait(asked, num_returns=len(asked), timeout=0)
         found = [event for each in {*ready, *more} if each in self._asked and (event := self._answer(each))]
         return found + self._advanced()
+
+    def _connect(self, held: ExitStack) -> None:
+        """To what is there already, or to the address, or to a cluster of its own that ends with the pool."""
+        if self._ray.is_initialized():
+            return
+        dashboard = None if self._address else False
+        try:
+            self._ray.init(self._address, log_to_driver=False, logging_level="ERROR", include_dashboard=dashboard)
+        except (ConnectionError, ValueError, RuntimeError) as error:
+            raise UserError(
+                f"--ray-address {self._address}: no cluster can be reached there ({first_line(error)}): check the address, or "
+                "leave it out to start one on this machine"
+            ) from error
+        held.callback(self._ray.shutdown)
 
     def _answer(self, asked: Any) -> Event | None:
         worker = self._asked.pop(asked)
