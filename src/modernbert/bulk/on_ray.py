@@ -5,6 +5,7 @@ to an actor, and its counts come back.
 """
 
 import sys
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any, Self
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 2
 """Calls of an actor: a shard, and beside it the question how far it is."""
+
+_MOST_ASKED = 50
+"""Actors that are asked how far they are before each waiting: with a thousand, asking all would be the driver's main work."""
 
 
 class RayActor:
@@ -78,6 +82,7 @@ class RayPool:
         self._actors: list[Any] = []
         self._asked: dict[Any, int] = {}
         self._asked_progress: dict[int, Any] = {}
+        self._last_asked: dict[int, float] = {}
         self._busy: set[int] = set()
 
     def __enter__(self) -> Self:
@@ -111,8 +116,10 @@ class RayPool:
 
     def wait(self, seconds: float) -> Sequence[Event]:
         """What has happened. Progress is asked for while waiting, of each actor once at a time."""
-        for worker in self._busy - self._asked_progress.keys():
+        silent = sorted(self._busy - self._asked_progress.keys(), key=lambda worker: self._last_asked.get(worker, 0.0))
+        for worker in silent[:_MOST_ASKED]:
             self._asked_progress[worker] = self._actors[worker].progress.remote()
+            self._last_asked[worker] = time.monotonic()
         asked = list(self._asked)
         ready, _ = self._ray.wait(asked, num_returns=1, timeout=seconds)
         more, _ = self._ray.wait(asked, num_returns=len(asked), timeout=0)
