@@ -237,7 +237,7 @@ def _bare_worker(number: int, path: Path, model: Path, workers: int, barrier, en
     rows = [
         json.loads(line)
         for file in sorted(path.glob("*.jsonl"))[number::workers]
-        for line in open(file, encoding="utf-8")
+        for line in file.read_text(encoding="utf-8").splitlines()
     ]
     names = predictor.model.config.labels
     barrier.wait(600)
@@ -249,14 +249,14 @@ def _stock(path: Path, model: Path, options: argparse.Namespace, size: int) -> O
     """The usual way: a pipeline in actors that are fed batches, each padded to its longest."""
     import ray
 
-    ray.init(log_to_driver=False, logging_level="ERROR", include_dashboard=False, ignore_reinit_error=True)
+    # One slot more than actors: reading needs one, and would wait for ever where actors hold them all.
+    ray.init(num_cpus=options.workers + 1, log_to_driver=False, logging_level="ERROR", include_dashboard=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
-    found = (
-        ray.data.read_json(str(path))
-        .map_batches(_Pipeline, fn_constructor_args=(str(model), options.longest), batch_size=size, concurrency=options.workers,
-                     num_cpus=1)
-        .take_all()
-    )  # fmt: skip
+    actors = ray.data.ActorPoolStrategy(size=options.workers)
+    batches = ray.data.read_json(str(path)).map_batches(
+        _Pipeline, fn_constructor_args=(str(model), options.longest), batch_size=size, compute=actors, num_cpus=1
+    )
+    found = batches.take_all()
     ray.shutdown()
     seconds = max(row["ended"] for row in found) - min(row["began"] for row in found)
     return seconds, {row["id"]: row["label"] for row in found}, 0

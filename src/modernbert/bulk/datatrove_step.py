@@ -3,9 +3,9 @@
 LocalPipelineExecutor([JsonlReader("news/"), Annotate(("quality=runs/edu/model",)), JsonlWriter("scored/")])
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterable, Iterator
 
-from datatrove.data import Document, DocumentsPipeline
+from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
 from modernbert.bulk.config import WINDOW_CHARACTERS, WINDOW_ROWS, Long, Recipe, models_named
@@ -25,7 +25,9 @@ class Annotate(PipelineStep):
         super().__init__()
         self.recipe = Recipe(models=models_named(models), long=long, device=device, threads=threads)
 
-    def run(self, data: DocumentsPipeline, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+    def run(
+        self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1
+    ) -> Generator[Document, None, None]:
         """Documents in their order, windows at a time."""
         import torch
 
@@ -44,7 +46,7 @@ class Annotate(PipelineStep):
                 yield document
 
 
-def _windows(data: DocumentsPipeline) -> Iterator[list[Document]]:
+def _windows(data: Iterable[Document] | None) -> Iterator[list[Document]]:
     window: list[Document] = []
     characters = 0
     for document in data or ():

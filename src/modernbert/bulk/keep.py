@@ -129,7 +129,7 @@ class Report:
 
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
-        return asdict(self) | {"documents": self.documents, "kept": self.kept}
+        return {**asdict(self), "documents": self.documents, "kept": self.kept}
 
 
 def keep(
