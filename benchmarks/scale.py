@@ -144,7 +144,7 @@ def simulate(world: World, *, workers: int, shard_mb: float) -> Run:
         "listing": listing / seconds,
         "the store's requests": max(0.0, throttled - ended) / seconds,
         "the driver": max(0.0, num_shards * a_shard - num_shards * work / workers) / seconds,
-        "the last shards": max(0.0, ended - world.start_s - shards_each * work) / seconds,
+        "the last shards": max(0.0, ended - world.start_s - max(shards_each * work, num_shards * a_shard)) / seconds,
         "reading": max(0.0, work - world.overhead_s - compute) * shards_each / seconds,
     }
     return Run(
