@@ -34,7 +34,12 @@ VERBS: dict[str, str | Group] = {
     ),
     "data": Group(
         "Turn text into token shards, and look into them.",
-        {"tokenize": "data_tokenize.Tokenize", "stats": "data_stats.Stats", "peek": "data_peek.Peek"},
+        {
+            "tokenize": "data_tokenize.Tokenize",
+            "keep": "data_keep.Keep",
+            "stats": "data_stats.Stats",
+            "peek": "data_peek.Peek",
+        },
     ),
     "recipe": Group(
         "See, take away and check the settings of a pre-training run.",
@@ -52,6 +57,8 @@ VERBS: dict[str, str | Group] = {
             "publish": "model_publish.Publish",
         },
     ),
+    "annotate": "annotate.Annotate",
+    "cost": "cost.Cost",
     "fill-mask": "fill_mask.FillMask",
     "embed": "embed.Embed",
     "rerank": "rerank.Rerank",

@@ -23,6 +23,14 @@ class Faults:
         self.first = self.first or f"{where}: {fault}"
         self.count += 1
 
+    def breaks(self, where: str, fault: str) -> None:
+        """The same for a fault that takes the rest of the file with it.
+
+        Raises:
+            UserError: faults are not to be skipped.
+        """
+        self.meet(where, fault)
+
     def report(self, num_read: int) -> None:
         """Say how many were left out, and which was the first."""
         if self.count:

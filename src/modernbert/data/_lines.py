@@ -25,7 +25,7 @@ def json_rows(place: Place, faults: Faults) -> Iterator[Row]:
             faults.meet(where, f"is no JSON ({error}), expected an object a line: is it cut off?")
             continue
         if isinstance(row, dict):
-            yield Row(row, where, f"{place.name}:{number}")
+            yield Row(row, where, f"{place.name}:{number}", number)
         else:
             faults.meet(where, f'holds a {type(row).__name__}, expected an object such as {{"text": "..."}}')
 
@@ -36,7 +36,7 @@ def text_row(place: Place, fields: Fields, faults: Faults) -> Iterator[Row]:
         try:
             content = stream.read()
         except Exception as error:  # noqa: BLE001 (every compression and every store has errors of its own)
-            return faults.meet(place.name, _broken(error))
+            return faults.breaks(place.name, _broken(error))
     text = _decoded(content, place.name, faults)
     if text is not None:
         yield Row({fields.text: text}, place.name, place.name)
@@ -48,7 +48,7 @@ def text_rows(place: Place, fields: Fields, faults: Faults) -> Iterator[Row]:
         where = f"{place.name}, line {number}"
         text = _decoded(line, where, faults)
         if text is not None and text.strip():
-            yield Row({fields.text: text.rstrip("\r\n")}, where, f"{place.name}:{number}")
+            yield Row({fields.text: text.rstrip("\r\n")}, where, f"{place.name}:{number}", number)
 
 
 def _lines(place: Place, faults: Faults) -> Iterator[tuple[int, bytes]]:
@@ -59,13 +59,13 @@ def _lines(place: Place, faults: Faults) -> Iterator[tuple[int, bytes]]:
             try:
                 line = stream.readline(LONGEST_LINE)
             except Exception as error:  # noqa: BLE001 (as above)
-                return faults.meet(f"{place.name}, after line {number}", _broken(error))
+                return faults.breaks(f"{place.name}, after line {number}", _broken(error))
             if not line:
                 return None
             number += 1
             if len(line) == LONGEST_LINE:
                 fault = f"is longer than {LONGEST_LINE // 2**20} MiB, expected a document a line: is it one JSON array?"
-                return faults.meet(f"{place.name}, line {number}", fault)
+                return faults.breaks(f"{place.name}, line {number}", fault)
             yield number, line
 
 

@@ -25,6 +25,8 @@ class Row:
     """For messages."""
     name: str
     """The id of a row that has none."""
+    number: int = 1
+    """Of the row or line in its file, from 1."""
 
 
 def to_document(row: Row, fields: Fields, faults: Faults) -> tuple[str, str] | None:

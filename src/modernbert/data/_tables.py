@@ -15,9 +15,13 @@ _ROWS = 256
 """Rows of a Parquet batch: long documents are 1 MB each."""
 
 
-def rows(place: Place, kind: Format, fields: Fields, faults: Faults) -> Iterator[Row]:
-    """The rows of a table, in order."""
-    batches = _batches(place, kind, fields)
+def rows(place: Place, kind: Format, fields: Fields, faults: Faults, *, also: tuple[str, ...] = ()) -> Iterator[Row]:
+    """The rows of a table, in order.
+
+    Args:
+        also: columns to read besides those of the fields, where the table has them.
+    """
+    batches = _batches(place, kind, fields, also)
     number = 0
     while True:
         try:
@@ -25,10 +29,10 @@ def rows(place: Place, kind: Format, fields: Fields, faults: Faults) -> Iterator
         except UserError:
             raise
         except Exception as error:  # noqa: BLE001 (pyarrow's, or the store's)
-            return faults.meet(f"{place.name}, after row {number}", _damaged(kind, error))
+            return faults.breaks(f"{place.name}, after row {number}", _damaged(kind, error))
         if batch is None:
             return None
-        names = [name for name in (fields.text, fields.id) if name in batch.schema.names]
+        names = [name for name in dict.fromkeys((fields.text, fields.id, *also)) if name in batch.schema.names]
         columns = [batch.column(name) for name in names]
         for i in range(batch.num_rows):
             number += 1
@@ -40,7 +44,7 @@ def rows(place: Place, kind: Format, fields: Fields, faults: Faults) -> Iterator
                     where, f"byte 0x{error.object[error.start]:02X} at {error.start} is not UTF-8: convert it first"
                 )
                 continue
-            yield Row(values, where, f"{place.name}:{number}")
+            yield Row(values, where, f"{place.name}:{number}", number)
 
 
 def whole_rows(place: Place, kind: Format, faults: Faults) -> Iterator[Row]:
@@ -50,21 +54,23 @@ def whole_rows(place: Place, kind: Format, faults: Faults) -> Iterator[Row]:
         for batch in _batches(place, kind, None):
             for values in batch.to_pylist():
                 number += 1
-                yield Row(values, f"{place.name}, row {number}", f"{place.name}:{number}")
+                yield Row(values, f"{place.name}, row {number}", f"{place.name}:{number}", number)
     except UserError:
         raise
     except Exception as error:  # noqa: BLE001 (pyarrow's, or the store's)
-        faults.meet(f"{place.name}, after row {number}", _damaged(kind, error))
+        faults.breaks(f"{place.name}, after row {number}", _damaged(kind, error))
 
 
-def _batches(place: Place, kind: Format, fields: Fields | None) -> Iterator["pa.RecordBatch"]:
+def _batches(
+    place: Place, kind: Format, fields: Fields | None, also: tuple[str, ...] = ()
+) -> Iterator["pa.RecordBatch"]:
     require("pyarrow", extra="data")
     with place.open() as file:
         if kind == "parquet":
             import pyarrow.parquet as pq
 
             table = pq.ParquetFile(file, pre_buffer=False)  # it would hold a whole row group's bytes
-            columns = _check(place, table.schema_arrow, fields)
+            columns = _check(place, table.schema_arrow, fields, also)
             yield from table.iter_batches(batch_size=_ROWS, columns=columns)
         else:
             import pyarrow.ipc as ipc
@@ -81,7 +87,7 @@ def _batches(place: Place, kind: Format, fields: Fields | None) -> Iterator["pa.
                     yield from table
 
 
-def _check(place: Place, schema: "pa.Schema", fields: Fields | None) -> list[str] | None:
+def _check(place: Place, schema: "pa.Schema", fields: Fields | None, also: tuple[str, ...] = ()) -> list[str] | None:
     """Which of the columns to read, all without `fields`; the text must be there, and be text."""
     if fields is None:
         return None
@@ -93,7 +99,7 @@ def _check(place: Place, schema: "pa.Schema", fields: Fields | None) -> list[str
     kind = kind.value_type if types.is_dictionary(kind) else kind
     if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
         raise UserError(f"{place.name}: column {fields.text!r} is of type {kind}, expected text: convert it first")
-    return [name for name in (fields.text, fields.id) if name in schema.names]
+    return [name for name in dict.fromkeys((fields.text, fields.id, *also)) if name in schema.names]
 
 
 def _damaged(kind: Format, error: Exception) -> str:

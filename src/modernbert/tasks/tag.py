@@ -71,25 +71,23 @@ class Tagger(Predictor[TokenClassifier]):
         """The same, each as soon as it is known."""
         if isinstance(texts, str):
             raise TypeError("predict takes a list of texts: found one string, write predict([text])")
-        for (words, parts), logits in in_pieces(
-            self.engine, texts, self._cut, self.logits, show_progress=show_progress
-        ):
-            yield self._read(words, parts, logits)
+        for (words, parts), logits in in_pieces(self.engine, texts, self.cut, self.logits, show_progress=show_progress):
+            yield self.read(words, parts, logits)
 
     def logits(self, packed: Packed) -> list[np.ndarray]:
         """Before the temperature: for each document [t, C]."""
         logits_TC = self.model(packed).detach().float().cpu().numpy()
         return np.split(logits_TC, np.cumsum(packed.lengths)[:-1])
 
-    def _cut(
-        self, texts: Sequence[str | Sequence[str]]
-    ) -> Iterator[tuple[tuple[Words, list[Tokens]], list[list[int]]]]:
+    def cut(self, texts: Sequence[str | Sequence[str]]) -> Iterator[tuple[tuple[Words, list[Tokens]], list[list[int]]]]:
+        """Words and parts of each text, and the ids of its parts."""
         rows = [split(text) if isinstance(text, str) else joined(list(checked(text))) for text in texts]
         list(checked(row.text for row in rows))
         for words, parts in zip(rows, tokens_of(self.tokenizer, rows, longest=self.longest), strict=True):
             yield (words, parts), [part.ids for part in parts]
 
-    def _read(self, words: Words, parts: Sequence[Tokens], logits: Sequence[np.ndarray]) -> Tagged:
+    def read(self, words: Words, parts: Sequence[Tokens], logits: Sequence[np.ndarray]) -> Tagged:
+        """A text's tags from the logits [t, C] of its parts. Words of parts that are left out have none ("O")."""
         labels = self.model.config.labels
         outside = labels.index("O") if "O" in labels else 0
         tags, scores = [labels[outside]] * len(words.spans), [0.0] * len(words.spans)
