@@ -71,6 +71,8 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", default="base", choices=sorted(SIZES), help="shape of what is timed")
     parser.add_argument("--workloads", nargs="+", default=WORKLOADS)
     parser.add_argument("--heads", nargs="+", default=tuple(HEADS), choices=tuple(HEADS))
+    parser.add_argument("--backends", nargs="+", default=BACKENDS, choices=BACKENDS)
+    parser.add_argument("--precisions", nargs="+", default=PRECISIONS, choices=PRECISIONS, help="of the differences")
     parser.add_argument("--lengths", nargs="+", type=int, default=LENGTHS)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=60.0, help="of a workload, after which three rounds do")
@@ -79,10 +81,10 @@ def main(words: Sequence[str] | None = None) -> None:
     with TemporaryDirectory() as home:
         differences = [
             one
-            for head, backend, precision in product(options.heads, BACKENDS, PRECISIONS)
+            for head, backend, precision in product(options.heads, options.backends, options.precisions)
             if (one := _difference(Path(home), head, backend, precision, options.lengths)) is not None
         ]
-        speeds = _speeds(Path(home), options.size, options.workloads, options.rounds, options.seconds)
+        speeds = _speeds(Path(home), options.size, options.backends, options.workloads, options.rounds, options.seconds)
     lines = [*_difference_table(differences, options.lengths), "", *_speed_table(speeds)]
     print("\n".join(lines))
     if not options.no_write:
@@ -107,13 +109,15 @@ def _difference(home: Path, head: str, backend: str, precision: str, lengths: Se
     return Difference(head=head, backend=backend, precision=precision, bytes=report.bytes, by_length=tuple(found))
 
 
-def _speeds(home: Path, size: str, workloads: Sequence[str], rounds: int, most_seconds: float) -> list[Speed]:
+def _speeds(
+    home: Path, size: str, backends: Sequence[str], workloads: Sequence[str], rounds: int, most_seconds: float
+) -> list[Speed]:
     folder = home / "random"
     model = fresh(SIZES[size], Encoder).eval()
     save(model, folder)
     Tokenizer.load("nano").save(folder)  # nothing is tokenised here, and an export wants one
     exports = {}
-    for backend, precision in product(BACKENDS, ("float32", "int8")):
+    for backend, precision in product(backends, ("float32", "int8")):
         out = home / f"random-{backend}-{precision}"
         export(str(folder), out, backend=backend, precision=precision, head="trunk", texts=TEXTS, most_lost=100.0)
         exports[f"{backend} {precision}"] = Exported(out, threads=torch.get_num_threads())

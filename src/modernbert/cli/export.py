@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Literal
 import tyro
 
 if TYPE_CHECKING:
+    from modernbert.export.graph import Precision
     from modernbert.export.write import Report
+    from modernbert.infer.runtimes import Backend
 
 Head = Literal[
     "fill-mask", "text-classification", "token-classification", "question-answering", "multiple-choice",
@@ -22,8 +24,6 @@ class _Graph:
     """A packaged model such as nano or nano:embedding, a folder (of a LoRA adapter, too) or a Hub id."""
     out: tyro.conf.Positional[Path]
     """A new folder."""
-    precision: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
-    """What weights are stored in; halves are computed in float32, int8 is multiplied as such."""
     head: Head | None = None
     """What the graph gives; absent: what the model's files say. A reranker is a text-classification."""
     texts: tuple[Path, ...] = ()
@@ -40,18 +40,24 @@ class _Graph:
 class Onnx(_Graph):
     """Write a model and its head as an ONNX graph, kept only if it gives what the model gives."""
 
+    precision: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
+    """What weights are stored in; halves are computed in float32, int8 is multiplied as such."""
+
     def run(self) -> None:
         """Export, check, tell."""
-        _export(self, "onnxruntime")
+        _export(self, "onnxruntime", self.precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Openvino(_Graph):
     """The same in OpenVINO's own form."""
 
+    precision: Literal["float32", "int8"] = "float32"
+    """What weights are stored in."""
+
     def run(self) -> None:
         """Export, check, tell."""
-        _export(self, "openvino")
+        _export(self, "openvino", self.precision)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,16 +77,16 @@ class Legacy:
         print(f"{self.out}: {self.model}, in words that old and new programs read")
 
 
-def _export(asked: _Graph, backend: Literal["onnxruntime", "openvino"]) -> None:
+def _export(asked: _Graph, backend: "Backend", precision: "Precision") -> None:
     from modernbert.cli.texts import read_texts
     from modernbert.export.write import export
 
-    needs_texts = asked.precision != "float32" and asked.task is None
+    needs_texts = precision != "float32" and asked.task is None
     report = export(
         asked.model,
         asked.out,
         backend=backend,
-        precision=asked.precision,
+        precision=precision,
         head=asked.head,
         texts=list(read_texts(asked.texts)) if asked.texts else _docstrings() if needs_texts else [],
         task=asked.task,

@@ -72,6 +72,11 @@ def export(
         UserError: `out` is taken, the model has no such head, or the export differs from it; nothing is left behind.
     """
     check_free(out)
+    if backend == "openvino" and precision in ("float16", "bfloat16"):
+        raise UserError(
+            f"found {precision} for OpenVINO, expected float32 or int8: its converter would round rotary angles with the weights; "
+            "it reads exported ONNX files as well, whose halves are kept"
+        )
     source = read_source(name, head)
     with atomic_folder(out) as folder:
         manifest = _write(source, folder, backend, precision)
@@ -102,7 +107,7 @@ def _write(source: Source, folder: Path, backend: Backend, precision: Precision)
     file = GRAPHS[precision]
     _save_graph(graph, shapes, {"head": source.head, "precision": precision, "source": source.name}, folder / file)
     if backend == "openvino":
-        _convert(folder / file, folder / OPENVINO, is_half=precision == "float16")
+        _convert(folder / file, folder / OPENVINO)
         shutil.rmtree((folder / file).parent)
         file = OPENVINO
     architecture = next(name for name, kind in ARCHITECTURES.items() if kind is type(source.model))
@@ -138,10 +143,10 @@ def _save_graph(graph: Graph, shapes: dict, metadata: dict[str, str], path: Path
     onnx.checker.check_model(str(path))
 
 
-def _convert(onnx_file: Path, target: Path, *, is_half: bool) -> None:
+def _convert(onnx_file: Path, target: Path) -> None:
     openvino = require("openvino", extra="openvino")
     target.parent.mkdir(parents=True)
-    openvino.save_model(openvino.convert_model(str(onnx_file)), str(target), compress_to_fp16=is_half)
+    openvino.save_model(openvino.convert_model(str(onnx_file)), str(target), compress_to_fp16=False)
 
 
 def _versions(backend: Backend) -> dict[str, str]:

@@ -263,3 +263,15 @@ print(mb.Embedder.from_pretrained({str(embedder / "onnx")!r}).encode(["the keepe
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1] == "(50, 24)"
+
+
+def test_openvino_gives_the_same_from_its_own_file_and_from_onnx(embedder, tmp_path):
+    pytest.importorskip("openvino")
+    report = _export(embedder / "model", tmp_path / "openvino", backend="openvino", head="embedding")
+    assert report.manifest.file == "openvino/openvino_model.xml"
+    truth = Embedder.from_pretrained(embedder / "onnx").encode(TEXTS)
+    np.testing.assert_allclose(Embedder.from_pretrained(tmp_path / "openvino").encode(TEXTS), truth, atol=1e-5)
+    ids = Exported(embedder / "onnx").tokenizer.encode(TEXTS, longest=100).ids
+    np.testing.assert_allclose(Exported(embedder / "onnx", backend="openvino").rows(ids), truth, atol=1e-5)
+    with pytest.raises(UserError, match="found float16 for OpenVINO, expected float32 or int8"):
+        _export(embedder / "model", tmp_path / "half", backend="openvino", precision="float16")
