@@ -126,10 +126,10 @@ def read_task(path: Path) -> list[dict]:
 
 def spearman(one: np.ndarray, other: np.ndarray) -> float:
     """Rank correlation; equal numbers share their mean rank."""
-    ranks = [_ranks(each) for each in (one, other)]
-    if min(each.std() for each in ranks) == 0:
-        return float(np.array_equal(*ranks))
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = _ranks(one), _ranks(other)
+    if min(first.std(), second.std()) == 0:
+        return float(np.array_equal(first, second))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def _batches(source: Source) -> Iterator[list[list[int]]]:

@@ -182,4 +182,5 @@ def _head_of(folder: Path, architecture: str) -> Head:
     if packaged.trunk_of(folder) and folder.name in ("embedding", "late"):
         return cast("Head", folder.name)
     kind = ARCHITECTURES.get(architecture, Encoder)
-    return next((head for head, each in _KINDS.items() if each is kind and kind is not Encoder), "trunk")
+    fitting: list[Head] = [head for head, each in _KINDS.items() if each is kind and kind is not Encoder]
+    return fitting[0] if fitting else "trunk"
