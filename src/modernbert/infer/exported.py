@@ -14,7 +14,7 @@ from typing import Literal, TypeVar
 
 import numpy as np
 
-from modernbert.core.errors import CheckpointError, UserError
+from modernbert.core.errors import CheckpointError, UnsupportedError, UserError
 from modernbert.infer.padding import padded
 from modernbert.infer.runtimes import Backend, Session, open_session
 from modernbert.model.config import ModelConfig
@@ -92,6 +92,20 @@ def open_exported(source: str | Path, head: Head, *, dtype: object = "auto", dev
             f"--head {head}"
         )
     return found
+
+
+def refuse_exported(model: object, what: str) -> None:
+    """Stop where weights are needed.
+
+    Raises:
+        UnsupportedError: the model, or what lies in the folder, is an exported graph.
+    """
+    folder = model.folder if isinstance(model, Exported) else model
+    if isinstance(folder, str | Path) and (Path(folder) / FILE).is_file():
+        raise UnsupportedError(
+            f"{folder}: found an exported graph, expected a model for {what}: name the one that it was made of, "
+            f"{read_manifest(Path(folder)).source!r}"
+        )
 
 
 def read_manifest(folder: Path) -> Manifest:

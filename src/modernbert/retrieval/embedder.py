@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Self, cast
 import numpy as np
 from jaxtyping import Float, Shaped
 
-from modernbert.core.errors import UnsupportedError, UserError
+from modernbert.core.errors import UserError
 from modernbert.core.log import say
 from modernbert.infer.engine import Engine, Room, TooLong, TooLongError, longest_text
-from modernbert.infer.exported import Exported, open_exported
+from modernbert.infer.exported import Exported, open_exported, refuse_exported
 from modernbert.infer.read import Read
 from modernbert.infer.ticket import current
 from modernbert.retrieval.chunks import Chunked, Reader, encode_chunks
@@ -338,11 +338,7 @@ class Embedder:
         return Read(self._rows, (0 if self.pool.with_prompt else self.prompt_length(prompt),))
 
     def _expect_module(self, what: str) -> None:
-        if self.exported is not None:
-            raise UnsupportedError(
-                f"{self.exported.folder}: found an exported graph, which gives one vector a text, expected a model for {what}: "
-                f"open {self.exported.manifest.source!r} instead"
-            )
+        refuse_exported(self.exported, what)
 
     def _rows(self, packed: "Packed", prompt_length: int) -> list[np.ndarray]:
         return list(self.embed(packed, prompt_length).float().cpu().numpy())

@@ -6,7 +6,7 @@ import pytest
 
 from modernbert.core.errors import CheckpointError, UserError
 from modernbert.export.write import export
-from modernbert.infer.exported import Exported, open_exported
+from modernbert.infer.exported import Exported, open_exported, refuse_exported
 from support.small import small_checkpoint
 
 onnx = pytest.importorskip("onnx")
@@ -66,3 +66,11 @@ def test_a_token_of_another_vocabulary_is_refused(whole):
     with pytest.raises(UserError, match="token id 99999 is outside the vocabulary"):
         Exported(whole).rows([[1, 99_999]])
     assert Exported(whole).rows([]) == []
+
+
+def test_what_needs_weights_names_the_model_that_has_them(whole):
+    for given in (whole, str(whole), Exported(whole)):
+        with pytest.raises(UserError, match=r"found an exported graph, expected a model for serving: name .*model'"):
+            refuse_exported(given, "serving")
+    refuse_exported("nano", "serving")
+    refuse_exported(None, "serving")
