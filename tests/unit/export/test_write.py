@@ -265,6 +265,15 @@ print(mb.Embedder.from_pretrained({str(embedder / "onnx")!r}).encode(["the keepe
     assert done.stdout.splitlines()[1] == "(50, 24)"
 
 
+def test_a_verb_that_needs_torch_says_so():
+    code = "import sys; sys.modules['torch'] = None; from modernbert.cli.main import main; sys.exit(main(['fill-mask', 'x']))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(
+        "error: torch is not installed and this needs it: pip install torch, or name a folder"
+    )
+
+
 def test_openvino_gives_the_same_from_its_own_file_and_from_onnx(embedder, tmp_path):
     pytest.importorskip("openvino")
     report = _export(embedder / "model", tmp_path / "openvino", backend="openvino", head="embedding")
