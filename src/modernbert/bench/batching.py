@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from itertools import islice
 from typing import Literal
 
-import numpy as np
-
 Batching = Literal["given", "sorted", "packed"]
 """given: in the order given, padded to the longest of the batch. sorted: by length first, in batches of few tokens.
 packed: by length first, without any padding (ours)."""
@@ -39,14 +37,3 @@ def grouped(
         groups[-1].append(i)
         room -= place
     return groups
-
-
-def padded(documents: Sequence[Sequence[int]], pad_id: int) -> tuple[np.ndarray, np.ndarray]:
-    """Ids and mask, [documents, longest] in int64, padded on the right."""
-    longest = max(map(len, documents))
-    ids = np.full((len(documents), longest), pad_id, dtype=np.int64)
-    mask = np.zeros_like(ids)
-    for row, document in enumerate(documents):
-        ids[row, : len(document)] = document
-        mask[row, : len(document)] = 1
-    return ids, mask

@@ -1,17 +1,18 @@
 """What runs inside a process of its own: one model on one backend, lists of token ids in, hidden states out."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from modernbert.bench.backends import Backend
-from modernbert.bench.batching import padded
 from modernbert.bench.rivals import Rival, build, pad_id
 from modernbert.core.errors import require
 from modernbert.core.files import atomic_folder
+from modernbert.infer.padding import padded
+from modernbert.infer.runtimes import Session, open_session
 
 if TYPE_CHECKING:
     import torch
@@ -57,8 +58,10 @@ def load(rival: Rival, backend: Backend, *, device: str, threads: int, exports: 
     if backend.runtime == "ours":
         return _Ours(rival, backend, device=device, threads=threads)
     if backend.runtime == "onnx":
-        return _Padded(rival, _onnx_runtime(exported(rival, exports, backend), threads))
-    return _Padded(rival, _openvino(exported(rival, exports, backend), backend, threads))
+        return _Padded(rival, open_session(exported(rival, exports, backend), "onnxruntime", threads=threads))
+    precision = {"float32": "f32", "bfloat16": "bf16"}[backend.dtype]
+    path = exported(rival, exports, backend)
+    return _Padded(rival, open_session(path, "openvino", threads=threads, precision=precision))
 
 
 def exported(rival: Rival, exports: Path, backend: Backend) -> Path:
@@ -146,15 +149,15 @@ class _Ours:
 class _Padded:
     """Any function of padded ids and mask, in numpy."""
 
-    def __init__(self, rival: Rival, run: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
+    def __init__(self, rival: Rival, run: Session) -> None:
         self._run, self._pad_id = run, pad_id(rival)
 
     def first(self, batch: Documents) -> np.ndarray:
-        return self._run(*padded(batch, self._pad_id))[:, 0].astype(np.float32)
+        return self._run(*padded(batch, self._pad_id))[0][:, 0].astype(np.float32)
 
     def states(self, batch: Documents) -> np.ndarray:
         ids, mask = padded(batch, self._pad_id)
-        return self._run(ids, mask)[mask.astype(bool)].astype(np.float32)
+        return self._run(ids, mask)[0][mask.astype(bool)].astype(np.float32)
 
 
 def _our_encoder(rival: Rival, backend: Backend) -> "Encoder":
@@ -172,34 +175,6 @@ def _our_encoder(rival: Rival, backend: Backend) -> "Encoder":
 
         return quantize(encoder.eval())
     return encoder.to(getattr(torch, backend.dtype)).eval()
-
-
-def _onnx_runtime(path: Path, threads: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    runtime = require("onnxruntime", extra="bench")
-    options = runtime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.log_severity_level = 3
-    session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-
-    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return session.run(None, {"input_ids": ids, "attention_mask": mask})[0]
-
-    return run
-
-
-def _openvino(path: Path, backend: Backend, threads: int) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    openvino = require("openvino", extra="bench")
-    settings = {
-        "INFERENCE_PRECISION_HINT": {"float32": "f32", "bfloat16": "bf16"}[backend.dtype],
-        "INFERENCE_NUM_THREADS": threads,
-        "PERFORMANCE_HINT": "LATENCY",
-    }
-    model = openvino.Core().compile_model(str(path), "CPU", settings)
-
-    def run(ids: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        return model({"input_ids": ids, "attention_mask": mask})[0]
-
-    return run
 
 
 def _export_float32(rival: Rival, target: Path) -> None:

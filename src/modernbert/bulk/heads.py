@@ -10,7 +10,6 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
@@ -164,9 +163,9 @@ class Labels:
         is_number = len(self._config.labels) == 1
         if is_number or long != "chunk-max":
             pieces = [_joined(pieces, weights, long)]
-        logits_NC = torch.from_numpy(np.stack(pieces))
+        logits_NC = np.stack(pieces)
         found_NC = logits_NC if is_number else self._classifier.probabilities(logits_NC)
-        return found_NC.amax(0).float().numpy()
+        return found_NC.max(0).astype(np.float32)
 
 
 class Tags:

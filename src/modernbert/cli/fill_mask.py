@@ -43,7 +43,10 @@ class FillMask:
         texts = list(self.texts) or list(read_texts([self.file] if self.file else []))
         if self.attention is not None:
             from modernbert.core.log import say
+            from modernbert.infer.exported import refuse_exported
             from modernbert.tasks.attention_maps import draw_attention
+
+            refuse_exported(filler.model, "a drawing of attention")
 
             say(f"attention: {draw_attention(filler.model.model, filler.tokenizer, texts[0], self.attention)}")
         for text, masks in zip(texts, filler.fill(texts, top_k=self.top_k, targets=self.targets or None), strict=True):

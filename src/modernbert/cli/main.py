@@ -21,6 +21,12 @@ def main(words: Sequence[str] | None = None) -> int:
         verb.run()
     except UserError as mistake:
         return _refuse(mistake)
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").split(".")[0] != "torch":
+            raise
+        return _refuse(
+            "torch is not installed and this needs it: pip install torch, or name a folder of modernbert export"
+        )
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has seen enough; nothing is wrong
         return 0
@@ -47,7 +53,7 @@ def _parse(words: Sequence[str]) -> Verb:
     return parse(words)
 
 
-def _refuse(mistake: ValueError) -> int:
+def _refuse(mistake: ValueError | str) -> int:
     print(f"error: {mistake}", file=sys.stderr)
     return 2
 

@@ -81,6 +81,10 @@ VERBS: dict[str, str | Group] = {
             "retrieval": "evaluate_retrieval.EvaluateRetrieval",
         },
     ),
+    "export": Group(
+        "Give a model to other runtimes, and to programs of before transformers 5; what is written is checked.",
+        {"onnx": "export.Onnx", "openvino": "export.Openvino", "legacy": "export.Legacy"},
+    ),
     "bench": "bench.Bench",
     "design": "design.Design",
     "doctor": "doctor.Doctor",

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from modernbert.core.log import say
 from modernbert.infer.batches import Batches
+from modernbert.infer.exported import Rectangles
 from modernbert.infer.queue import Order, Queue
 from modernbert.infer.ticket import BusyError, GoneError, LateError, Ticket, current
 from modernbert.ops.packed import Packed
@@ -44,7 +45,7 @@ class _Asked(Order):
 
     def __init__(
         self,
-        batches: Batches,
+        batches: Batches | Rectangles,
         read: Callable[[Packed], Sequence[Any]],
         documents: Sequence[list[int]],
         ticket: Ticket,
@@ -115,7 +116,7 @@ class Desk:
 
     def results(
         self,
-        batches: Batches,
+        batches: Batches | Rectangles,
         read: Callable[[Packed], Sequence[Result]],
         documents: Sequence[list[int]],
         *,

@@ -11,24 +11,27 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence, S
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic, Literal, TypeVar
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from modernbert.core.errors import UserError
 from modernbert.core.log import progress, say
 from modernbert.infer.ahead import Text, Tokenized, read_window, readable, size_of, windows
-from modernbert.infer.batches import Batches
 from modernbert.infer.budget import Search, fill, search_for
-from modernbert.infer.desk import Desk
-from modernbert.infer.memory import most_tokens
+from modernbert.infer.exported import Exported, Rectangles
 from modernbert.infer.ticket import current
 from modernbert.model.config import ModelConfig
-from modernbert.ops.packed import Packed
 from modernbert.text.tokenizer import Tokenizer
 
+if TYPE_CHECKING:  # an exported model runs where torch is not installed
+    from torch import nn
+
+    from modernbert.infer.batches import Batches
+    from modernbert.infer.desk import Desk
+
 Result = TypeVar("Result")
+
+Reading = Callable[[Any], Sequence[Result]]
+"""From a batch, which is `Packed`, or lists of ids where the model is an exported one, to one result a document."""
 
 TooLong = Literal["truncate", "refuse"]
 
@@ -74,14 +77,14 @@ def longest_text(config: ModelConfig, tokenizer: Tokenizer) -> int:
 class Engine:
     """Runs a model over any number of texts. Holds no state of a call: threads may share it."""
 
-    def __init__(self, model: nn.Module, tokenizer: Tokenizer, room: Room) -> None:
+    def __init__(self, model: "nn.Module | Exported", tokenizer: Tokenizer, room: Room) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.room = room
         self._desk: Desk | None = None
-        self._shared: Batches | None = None
+        self._shared: Batches | Rectangles | None = None
 
-    def share(self, desk: Desk) -> None:
+    def share(self, desk: "Desk") -> None:
         """From now on the desk runs the batches, in which documents of several calls and engines may be."""
         self._desk, self._shared = desk, self._batches(is_few=False)
 
@@ -94,7 +97,7 @@ class Engine:
     def run(
         self,
         texts: Iterable[Text],
-        read: Callable[[Packed], Sequence[Result]],
+        read: Reading[Result],
         *,
         most_tokens: int | None = None,
         show_progress: bool = False,
@@ -123,7 +126,7 @@ class Engine:
     def run_ids(
         self,
         documents: Iterable[list[int]],
-        read: Callable[[Packed], Sequence[Result]],
+        read: Reading[Result],
         *,
         show_progress: bool = False,
     ) -> Iterator[Result]:
@@ -148,7 +151,7 @@ class Engine:
         self,
         documents: Iterator[Tokenized],
         texts: Iterable[object],
-        read: Callable[[Packed], Sequence[Result]],
+        read: Reading[Result],
         *,
         is_few: bool,
         show_progress: bool,
@@ -173,12 +176,19 @@ class Engine:
                         f"{num_cut_tokens:,} tokens at their ends were not read"
                     )
 
-    def _call(self, read: Callable[[Packed], Sequence[Result]], *, is_few: bool) -> "_Call[Result]":
+    def _call(self, read: Reading[Result], *, is_few: bool) -> "_Call[Result]":
         if self._desk is not None and self._shared is not None:
             return _AtDesk(read, self._shared, self._desk)
         return _Call(read, self._batches(is_few=is_few))
 
-    def _batches(self, *, is_few: bool) -> Batches:
+    def _batches(self, *, is_few: bool) -> "Batches | Rectangles":
+        if isinstance(self.model, Exported):
+            return Rectangles(self.model)
+        import torch
+
+        from modernbert.infer.batches import Batches
+        from modernbert.infer.memory import most_tokens
+
         weight = next(self.model.parameters())
         if is_few or self.room.budget is not None:
             fixed = self.room.budget or FEW
@@ -213,7 +223,7 @@ class Engine:
 class _Call(Generic[Result]):
     """What the batches of one call have in common."""
 
-    def __init__(self, read: Callable[[Packed], Sequence[Result]], batches: Batches) -> None:
+    def __init__(self, read: Reading[Result], batches: "Batches | Rectangles") -> None:
         self.read = read
         self.batches = batches
 
@@ -239,7 +249,7 @@ class _Call(Generic[Result]):
 class _AtDesk(_Call[Result]):
     """The same where the device belongs to somebody: batches are shared with other calls."""
 
-    def __init__(self, read: Callable[[Packed], Sequence[Result]], batches: Batches, desk: Desk) -> None:
+    def __init__(self, read: Reading[Result], batches: "Batches | Rectangles", desk: "Desk") -> None:
         super().__init__(read, batches)
         self.desk = desk
 

@@ -4,8 +4,6 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from modernbert.ops.packed import Packed
-
 Result = TypeVar("Result")
 
 
@@ -19,6 +17,6 @@ class Read(Generic[Result]):
     how: Callable[..., Sequence[Result]]
     given: tuple[Hashable, ...] = ()
 
-    def __call__(self, packed: Packed) -> Sequence[Result]:
+    def __call__(self, batch: object) -> Sequence[Result]:
         """Of one batch."""
-        return self.how(packed, *self.given)
+        return self.how(batch, *self.given)

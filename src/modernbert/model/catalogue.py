@@ -12,7 +12,7 @@ from modernbert.core.errors import CheckpointError
 from modernbert.core.files import atomic_folder
 from modernbert.model.adapter import WEIGHTS, is_adapter
 from modernbert.model.config import ModelConfig
-from modernbert.model.folder import check_free, copy_tokenizer, weight_files
+from modernbert.model.folder import check_free, copy_tokenizer, is_half, weight_files
 from modernbert.model.heads import ARCHITECTURES
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of, tokenizer_folder
@@ -56,7 +56,7 @@ def take(source: str | Path, out: Path) -> None:
     check_free(out)
     folder = folder_of(source)
     model = load(folder, dtype=torch.float32)
-    model = model.to(torch.bfloat16) if _is_half(folder) else model
+    model = model.to(torch.bfloat16) if is_half(folder) else model
     with atomic_folder(out) as unfinished:
         save(model, unfinished)
         copy_tokenizer(tokenizer_folder(folder), unfinished)
@@ -98,11 +98,6 @@ def _card(folder: Path) -> tuple[str, str]:
     tags = [line.partition(": ")[2].strip() for line in front.splitlines() if line.startswith("pipeline_tag: ")]
     prose = " ".join(line for line in body.splitlines() if line and not line.startswith("#"))
     return tags[0] if tags else "", prose.partition(". ")[0].rstrip(".")
-
-
-def _is_half(folder: Path) -> bool:
-    written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    return "bfloat16" in (written.get("dtype"), written.get("torch_dtype"))
 
 
 def _write_pooling(config: ModelConfig, folder: Path) -> None:

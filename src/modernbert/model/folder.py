@@ -46,6 +46,12 @@ def copy_tokenizer(source: Path, target: Path) -> tuple[str, ...]:
     return names
 
 
+def is_half(folder: Path) -> bool:
+    """Whether config.json says that the weights are in bfloat16."""
+    written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return "bfloat16" in (written.get("dtype"), written.get("torch_dtype"))
+
+
 def check_free(folder: Path) -> None:
     """Stop before hours of work, or somebody's model, are lost to a name that is taken.
 

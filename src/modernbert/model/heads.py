@@ -3,6 +3,7 @@
 Shapes:  T tokens   N documents   M tokens predicted   D width   V vocabulary   C classes
 """
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -84,6 +85,10 @@ class SequenceClassifier(Classifier):
         """Pool as the config says, then classify."""
         return self.classify(pool(self.model(packed, backend=backend), packed, self.config.classifier_pooling))
 
+    def rows(self, packed: Packed) -> list[np.ndarray]:
+        """The same as arrays in float32, one a document, [C]."""
+        return list(self(packed).detach().float().cpu().numpy())
+
 
 class MultipleChoice(SequenceClassifier):
     """One number a document, higher for the better choice; what belongs to one question is compared by the caller."""
@@ -99,6 +104,10 @@ class TokenClassifier(Classifier):
     def forward(self, packed: Packed, *, backend: Backend = "auto") -> Float[Tensor, "T C"]:
         """Classify every token."""
         return self.classify(self.model(packed, backend=backend))
+
+    def rows(self, packed: Packed) -> list[np.ndarray]:
+        """The same as arrays in float32, one a document, a row a token."""
+        return np.split(self(packed).detach().float().cpu().numpy(), np.cumsum(packed.lengths)[:-1])
 
 
 class QuestionAnswerer(TokenClassifier):
@@ -116,6 +125,10 @@ class QuestionAnswerer(TokenClassifier):
         """Start and end logits, one each a token."""
         start_T, end_T = self(packed, backend=backend).unbind(1)
         return start_T, end_T
+
+    def rows(self, packed: Packed) -> list[np.ndarray]:
+        """As arrays in float32, one a document: its start logits, and its end logits."""
+        return [logits.T for logits in super().rows(packed)]
 
 
 class PredictionHead(nn.Module):

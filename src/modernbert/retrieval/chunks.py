@@ -9,16 +9,17 @@ Shapes:  C chunks   T tokens   D width
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import Tensor
 
 from modernbert.core.errors import UserError
-from modernbert.infer.engine import Engine
-from modernbert.ops.packed import Packed
+from modernbert.infer.engine import Engine, Reading
 from modernbert.text.tokenizer import Span, Tokenizer
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _AT_ONCE = 32_768
 """Tokens of texts whose states are kept together, for late chunks."""
@@ -40,11 +41,11 @@ class Reader:
     engine: Engine
     before: list[int]
     """Tokens of the prompt, without special ones."""
-    states: Callable[[Packed], Sequence[Tensor]]
+    states: "Reading[Tensor]"
     """Hidden states of each document's tokens, [T, D]."""
-    rows: Callable[[Packed], Sequence[np.ndarray]]
+    rows: Reading[np.ndarray]
     """One vector a document."""
-    project: Callable[[Tensor], Tensor]
+    project: "Callable[[Tensor], Tensor]"
     """What comes behind pooling."""
     pools_mean: bool
 
@@ -140,6 +141,8 @@ def _early(reader: Reader, ids: list[list[int]], chunks: list[list[range]]) -> I
 
 
 def _late(reader: Reader, ids: list[list[int]], chunks: list[list[range]]) -> Iterator[np.ndarray]:
+    import torch
+
     first = reader.enclose([-1]).index(-1)
     windows = [_windows(len(each), own, reader.room) for each, own in zip(ids, chunks, strict=True)]
     pieces = [

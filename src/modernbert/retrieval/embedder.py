@@ -5,30 +5,33 @@ Shapes:  N texts   Q queries   D width
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self, cast
 
 import numpy as np
 from jaxtyping import Float, Shaped
-from torch import Tensor, nn
 
 from modernbert.core.errors import UserError
 from modernbert.core.log import say
 from modernbert.infer.engine import Engine, Room, TooLong, TooLongError, longest_text
+from modernbert.infer.exported import Exported, open_exported, refuse_exported
 from modernbert.infer.read import Read
 from modernbert.infer.ticket import current
-from modernbert.model.encoder import Encoder
-from modernbert.model.hub import folder_of, tokenizer_folder
-from modernbert.model.pool import Pooling
-from modernbert.model.store import Dtype, load
-from modernbert.ops.packed import Packed
 from modernbert.retrieval.chunks import Chunked, Reader, encode_chunks
-from modernbert.retrieval.dense import Dense, Normalize, layers_of
 from modernbert.retrieval.folder import describe, longest_for, whole_number, write
-from modernbert.retrieval.pooling import Pool
 from modernbert.retrieval.precision import Precision, to_precision
 from modernbert.retrieval.prompts import Prompts, prompted
 from modernbert.retrieval.similarity import Similarity, similar, similarity_named, unit
 from modernbert.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # an exported model runs where torch is not installed
+    from torch import Tensor
+
+    from modernbert.model.encoder import Encoder
+    from modernbert.model.pool import Pooling
+    from modernbert.model.store import Dtype
+    from modernbert.ops.packed import Packed
+    from modernbert.retrieval.dense import Dense, Normalize
+    from modernbert.retrieval.pooling import Pool
 
 
 class Embedder:
@@ -36,13 +39,13 @@ class Embedder:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: "Encoder | Exported",
         tokenizer: Tokenizer,
         *,
-        pooling: Pooling | Pool,
+        pooling: "Pooling | Pool",
         too_long: TooLong = "truncate",
         longest: int | None = None,
-        behind: Sequence[Dense | Normalize] = (),
+        behind: "Sequence[Dense | Normalize]" = (),
         prompts: Prompts | None = None,
         similarity_fn_name: Similarity = "cosine",
         truncate_dim: int | None = None,
@@ -54,10 +57,12 @@ class Embedder:
             behind: layers after pooling, in order.
             truncate_dim: first dimensions that are kept, for models trained so (Matryoshka); absent: all.
         """
-        self.encoder = encoder
+        self.exported = encoder if isinstance(encoder, Exported) else None
+        """An exported graph, which pools and does the rest by itself; then `encoder` is no module."""
+        self.encoder = cast("Encoder", encoder)
         self.tokenizer = tokenizer
-        self.pool = Pool(how=pooling) if isinstance(pooling, str) else pooling
-        self.behind = nn.ModuleList(behind).to(next(encoder.parameters()).device)
+        if self.exported is None:
+            self._take_parts(pooling, behind)
         self.prompts = prompts or Prompts()
         self.similarity_fn_name: Similarity = similarity_fn_name
         self.truncate_dim = truncate_dim
@@ -65,17 +70,26 @@ class Embedder:
             encoder, tokenizer, Room(longest=longest or longest_text(encoder.config, tokenizer), too_long=too_long)
         )
 
+    def _take_parts(self, pooling: "Pooling | Pool", behind: "Sequence[Dense | Normalize]") -> None:
+        from torch import nn
+
+        from modernbert.retrieval.pooling import Pool
+
+        self.pool = Pool(how=pooling) if isinstance(pooling, str) else pooling
+        self.behind = nn.ModuleList(behind).to(next(self.encoder.parameters()).device)
+
     @classmethod
     def from_pretrained(
         cls,
         source: str | Path,
         *,
-        pooling: Pooling | None = None,
+        pooling: "Pooling | None" = None,
         too_long: TooLong = "truncate",
-        dtype: Dtype = "auto",
+        dtype: "Dtype" = "auto",
         device: str = "cpu",
     ) -> Self:
-        """From a packaged model ("nano"), a folder or a Hub id; any task's checkpoint gives its encoder.
+        """From a packaged model ("nano"), a folder or a Hub id; any task's checkpoint gives its encoder. Or from a folder
+        that was exported with the head embedding, which runs in its runtime.
 
         Args:
             source: the bare name of a packaged model means its `embedding` head, where it has one.
@@ -84,6 +98,14 @@ class Embedder:
         Raises:
             UnsupportedError: the folder has modules, or pools, as no ModernBERT embedder does.
         """
+        if (exported := open_exported(source, "embedding", dtype=dtype, device=device)) is not None:
+            return cls._of_exported(exported, pooling, too_long)
+        from modernbert.model.encoder import Encoder
+        from modernbert.model.hub import folder_of, tokenizer_folder
+        from modernbert.model.store import load
+        from modernbert.retrieval.dense import layers_of
+        from modernbert.retrieval.pooling import Pool
+
         folder = folder_of(source, head="embedding")
         said = describe(folder)
         said.expect(("Pooling", "Dense", "Normalize"), "an embedder")
@@ -102,14 +124,35 @@ class Embedder:
             truncate_dim=whole_number(said.settings, "truncate_dim", folder),
         )
 
+    @classmethod
+    def _of_exported(cls, exported: Exported, pooling: "Pooling | None", too_long: TooLong) -> Self:
+        folder = exported.folder
+        if pooling is not None:
+            raise UserError(f"{folder}: found pooling {pooling!r}, expected none: an exported graph has its own in it")
+        said = describe(folder)
+        return cls(
+            exported,
+            exported.tokenizer,
+            pooling=exported.config.classifier_pooling,
+            too_long=too_long,
+            longest=exported.manifest.longest,
+            prompts=Prompts.of(said.settings, folder),
+            similarity_fn_name=similarity_named(said.settings.get("similarity_fn_name"), folder),
+            truncate_dim=whole_number(said.settings, "truncate_dim", folder),
+        )
+
     @property
-    def pooling(self) -> Pooling:
+    def pooling(self) -> "Pooling":
         """How tokens become one vector."""
         return self.pool.how
 
     @property
     def width(self) -> int:
         """Numbers in a vector, all dimensions kept."""
+        if self.exported is not None:
+            return self.exported.manifest.width
+        from modernbert.retrieval.dense import Dense
+
         widths = [layer.linear.out_features for layer in self.behind if isinstance(layer, Dense)]
         return widths[-1] if widths else self.encoder.config.hidden_size
 
@@ -176,8 +219,9 @@ class Embedder:
             most_tokens: rows of all texts together.
 
         Raises:
-            UserError: there would be more.
+            UserError: there would be more; or the model is exported.
         """
+        self._expect_module("vectors of tokens")
         before = self.prompts.choose(prompt_name, prompt)
         return list(self.engine.run(prompted(texts, before), self._token_rows, most_tokens=most_tokens))
 
@@ -233,6 +277,7 @@ class Embedder:
         normalize_embeddings: bool = False,
     ) -> list[Chunked]:
         """Vectors of parts of documents, for texts of any length; see `chunks.encode_chunks`."""
+        self._expect_module("chunks")
         prompt = self.prompts.choose(self.prompts.for_documents, None)
         reader = Reader(
             engine=self.engine,
@@ -253,16 +298,16 @@ class Embedder:
         """How alike, as the folder says: cosines unless it says otherwise. Not for packed bits."""
         return similar(queries, documents, self.similarity_fn_name)
 
-    def embed(self, packed: Packed, prompt_length: int = 0) -> Float[Tensor, "N D"]:
-        """The same for who already has tokens: a tensor, with gradients if they are on.
+    def embed(self, packed: "Packed", prompt_length: int = 0) -> "Tensor":
+        """The same for who already has tokens: a tensor [N, D], with gradients if they are on.
 
         Args:
             prompt_length: tokens before each text, [CLS] included, for folders that do not pool them.
         """
         return self.project(self.pool(self.encoder(packed), packed, prompt_length))
 
-    def project(self, pooled: Float[Tensor, "N D"]) -> Float[Tensor, "N D"]:
-        """The layers behind pooling."""
+    def project(self, pooled: "Tensor") -> "Tensor":
+        """The layers behind pooling, [N, D] to [N, D]."""
         for layer in self.behind:
             pooled = layer(pooled)
         return pooled
@@ -280,6 +325,7 @@ class Embedder:
         Raises:
             UserError: the folder holds something.
         """
+        self._expect_module("a folder of weights")
         write(
             folder,
             self.encoder,
@@ -300,12 +346,17 @@ class Embedder:
 
     def _rows_behind(self, prompt: str) -> Read[np.ndarray]:
         """How vectors of texts behind this prompt are read. Where all tokens are pooled, its length makes no difference."""
+        if self.exported is not None:
+            return Read(self.exported.rows)
         return Read(self._rows, (0 if self.pool.with_prompt else self.prompt_length(prompt),))
 
-    def _rows(self, packed: Packed, prompt_length: int) -> list[np.ndarray]:
+    def _expect_module(self, what: str) -> None:
+        refuse_exported(self.exported, what)
+
+    def _rows(self, packed: "Packed", prompt_length: int) -> list[np.ndarray]:
         return list(self.embed(packed, prompt_length).float().cpu().numpy())
 
-    def _token_rows(self, packed: Packed) -> list[np.ndarray]:
+    def _token_rows(self, packed: "Packed") -> list[np.ndarray]:
         return [states_TD.float().cpu().numpy() for states_TD in self._states(packed)]
 
     def _enclosed(self, ids: Sequence[int], number: int) -> list[int]:
@@ -321,7 +372,7 @@ class Embedder:
                 say(f"{found}: the {cut:,} tokens at its end were not read")
         return self.tokenizer.enclose(ids[:room])
 
-    def _states(self, packed: Packed) -> list[Tensor]:
+    def _states(self, packed: "Packed") -> "list[Tensor]":
         return list(self.encoder(packed).split(list(packed.lengths)))
 
     def _dimensions(self, asked: int | None) -> int:

@@ -8,16 +8,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from modernbert.core.errors import CheckpointError, UnsupportedError
 from modernbert.core.files import atomic_folder
 from modernbert.model.config import ModelConfig
 from modernbert.model.folder import check_free
-from modernbert.model.heads import Model
-from modernbert.model.store import save
 from modernbert.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # who only reads a folder needs no torch
+    from torch import Tensor
+
+    from modernbert.model.heads import Model
 
 Settings = Mapping[str, object]
 
@@ -48,7 +50,7 @@ class Step:
     settings: Settings = field(default_factory=dict)
     folder: Path | None = None
     """Where its files are; absent before it is written."""
-    tensors: Mapping[str, Tensor] | None = None
+    tensors: "Mapping[str, Tensor] | None" = None
     """Its weights, to be written."""
 
 
@@ -112,7 +114,7 @@ def describe(folder: Path) -> Described:
 
 def write(
     folder: str | Path,
-    model: Model,
+    model: "Model",
     tokenizer: Tokenizer,
     *,
     steps: Sequence[Step],
@@ -131,6 +133,8 @@ def write(
         UserError: the folder holds something.
     """
     from safetensors.torch import save as as_bytes
+
+    from modernbert.model.store import save
 
     folder = Path(folder)
     check_free(folder)

@@ -5,27 +5,28 @@ Shapes:  M pairs   C labels
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Self, cast
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
-import torch
 from jaxtyping import Float
-from torch import nn
 
 from modernbert.core.errors import CheckpointError, UserError
 from modernbert.core.log import say
 from modernbert.infer.engine import Engine, Room, TooLong, TooLongError
+from modernbert.infer.exported import Exported, open_exported
 from modernbert.infer.ticket import current
-from modernbert.model.heads import SequenceClassifier
 from modernbert.model.hf_config import from_file
-from modernbert.model.hub import folder_of, tokenizer_folder
-from modernbert.model.store import Dtype, load
-from modernbert.ops.packed import Packed
-from modernbert.retrieval.dense import activation_of
 from modernbert.retrieval.folder import Settings, describe, longest_for, read_json, write
 from modernbert.retrieval.prompts import Prompts
 from modernbert.retrieval.ranked import Ranked, ranking
 from modernbert.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # an exported model runs where torch is not installed
+    import torch
+    from torch import nn
+
+    from modernbert.model.heads import SequenceClassifier
+    from modernbert.model.store import Dtype
 
 Pair = tuple[str, str]
 
@@ -45,7 +46,7 @@ class Reranker:
 
     def __init__(
         self,
-        model: SequenceClassifier,
+        model: "SequenceClassifier",
         tokenizer: Tokenizer,
         *,
         activation: str | None = None,
@@ -62,14 +63,14 @@ class Reranker:
         self.model = model
         self.tokenizer = tokenizer
         self.activation = activation or (_SIGMOID if len(model.config.labels) == 1 else _IDENTITY)
-        self._activate = activation_of(self.activation, "activation_fn")
+        self._activate = _activation_of(self.activation, is_exported=isinstance(model, Exported))
         self.prompts = prompts or Prompts(named={})
         self.longest = longest or longest_for(model.config, tokenizer, None)
         self.engine = Engine(model, tokenizer, Room(longest=self.longest, too_long=too_long))
 
     @classmethod
     def from_pretrained(
-        cls, source: str | Path, *, too_long: TooLong = "truncate", dtype: Dtype = "auto", device: str = "cpu"
+        cls, source: str | Path, *, too_long: TooLong = "truncate", dtype: "Dtype" = "auto", device: str = "cpu"
     ) -> Self:
         """From a folder or Hub id of a CrossEncoder, or of any ModernBERT sequence classifier with one label or more.
 
@@ -79,6 +80,12 @@ class Reranker:
         Raises:
             CheckpointError: it holds a model of another kind, whose head would be drawn anew and mean nothing.
         """
+        if (exported := open_exported(source, "text-classification", dtype=dtype, device=device)) is not None:
+            return cls._of_exported(exported, too_long)
+        from modernbert.model.heads import SequenceClassifier
+        from modernbert.model.hub import folder_of, tokenizer_folder
+        from modernbert.model.store import load
+
         folder = folder_of(source, head="reranker")
         said = describe(folder)
         said.expect((), "a reranker")
@@ -99,6 +106,19 @@ class Reranker:
             prompts=Prompts.of({"prompts": {}, **said.settings}, folder),
         )
 
+    @classmethod
+    def _of_exported(cls, exported: Exported, too_long: TooLong) -> Self:
+        folder = exported.folder
+        settings = describe(folder).settings
+        return cls(
+            cast("SequenceClassifier", exported),
+            exported.tokenizer,
+            activation=_activation(settings, folder),
+            longest=exported.manifest.longest,
+            too_long=too_long,
+            prompts=Prompts.of({"prompts": {}, **settings}, folder),
+        )
+
     @property
     def num_labels(self) -> int:
         """C."""
@@ -110,7 +130,7 @@ class Reranker:
         *,
         prompt_name: str | None = None,
         prompt: str | None = None,
-        activation_fn: Callable[[torch.Tensor], torch.Tensor] | nn.Module | None = None,
+        activation_fn: "Callable[[torch.Tensor], torch.Tensor] | nn.Module | None" = None,
         apply_softmax: bool = False,
         show_progress_bar: bool = False,
     ) -> Float[np.ndarray, "M"] | Float[np.ndarray, "M C"]:
@@ -127,15 +147,13 @@ class Reranker:
             UserError: something is no pair, or a question alone is too long.
         """
         before = self.prompts.choose(prompt_name, prompt)
-        activate = activation_fn or self._activate
         documents = self._tokenized(pairs, before)
         rows = list(self.engine.run_ids(documents, self._logits, show_progress=show_progress_bar))
-        logits_MC = torch.from_numpy(np.stack(rows)) if rows else torch.zeros(0, self.num_labels)
-        with torch.no_grad():
-            scores_MC = activate(logits_MC)
+        logits_MC = np.stack(rows) if rows else np.zeros((0, self.num_labels), dtype=np.float32)
+        scores_MC = (_in_torch(activation_fn) if activation_fn else self._activate)(logits_MC)
         if self.num_labels == 1:
-            return scores_MC.squeeze(-1).numpy()
-        return (scores_MC.softmax(-1) if apply_softmax else scores_MC).numpy()
+            return scores_MC[:, 0]
+        return _softmax(scores_MC) if apply_softmax else scores_MC
 
     def rank(
         self,
@@ -178,8 +196,8 @@ class Reranker:
             transformer={"max_seq_length": self.longest, "transformer_task": "sequence-classification"},
         )
 
-    def _logits(self, packed: Packed) -> list[np.ndarray]:
-        return list(self.model(packed).float().cpu().numpy())
+    def _logits(self, batch: Any) -> list[np.ndarray]:
+        return self.model.rows(batch)
 
     def _tokenized(self, pairs: Iterable[Pair], before: str) -> list[list[int]]:
         if isinstance(pairs, str):
@@ -224,6 +242,32 @@ class Reranker:
                 f"pair {number} has {self.longest + cut:,} tokens, expected {self.longest:,} or fewer: split its document, or "
                 "let its end be cut off with too_long='truncate'"
             )
+
+
+def _softmax(scores_MC: np.ndarray) -> np.ndarray:
+    weights_MC = np.exp(scores_MC - scores_MC.max(-1, keepdims=True, initial=-np.inf))
+    return weights_MC / weights_MC.sum(-1, keepdims=True)
+
+
+def _activation_of(name: str, *, is_exported: bool) -> Callable[[np.ndarray], np.ndarray]:
+    """What is done to logits; of an exported model the two that rerankers have, without torch."""
+    if is_exported and name == _SIGMOID:
+        return lambda logits: (0.5 + 0.5 * np.tanh(0.5 * logits)).astype(np.float32)
+    if is_exported and name == _IDENTITY:
+        return lambda logits: logits
+    from modernbert.retrieval.dense import activation_of
+
+    return _in_torch(activation_of(name, "activation_fn"))
+
+
+def _in_torch(activate: "Callable[[torch.Tensor], torch.Tensor]") -> Callable[[np.ndarray], np.ndarray]:
+    import torch
+
+    def run(logits: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            return activate(torch.from_numpy(logits)).numpy()
+
+    return run
 
 
 def _activation(settings: Settings, folder: Path) -> str | None:

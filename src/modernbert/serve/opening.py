@@ -6,6 +6,7 @@ from typing import Literal
 from modernbert.core import packaged
 from modernbert.core.errors import CheckpointError, MissingExtraError
 from modernbert.infer.engine import Engine
+from modernbert.infer.exported import refuse_exported
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of
 from modernbert.model.store import Dtype
@@ -81,6 +82,7 @@ def warm_up(predictor: Predictor) -> None:
 
 
 def _of_folder(source: str, dtype: Dtype, device: str) -> Predictors:
+    refuse_exported(source, "serving")
     folder = folder_of(source)
     if is_late(folder):
         return {"late": LateInteraction.from_pretrained(folder, dtype=dtype, device=device)}

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from modernbert.core.errors import UserError
-from modernbert.model.heads import QuestionAnswerer
-from modernbert.ops.packed import Packed
 from modernbert.tasks.passages import Passage, best_answers, passages
 from modernbert.tasks.pieces import in_pieces
 from modernbert.tasks.predictor import Predictor
+
+if TYPE_CHECKING:
+    from modernbert.model.heads import QuestionAnswerer  # noqa: F401 (named in a string below)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +26,11 @@ class Answer:
     """Share among all answers that were considered, "the text does not say" included."""
 
 
-class Answerer(Predictor[QuestionAnswerer]):
+class Answerer(Predictor["QuestionAnswerer"]):
     """A question-answering model and its tokenizer; texts longer than it takes are read in parts that overlap."""
 
     ARCHITECTURE = "ModernBertForQuestionAnswering"
+    EXPORTED = "question-answering"
     HEAD = "answers"
 
     def predict(
@@ -67,11 +68,6 @@ class Answerer(Predictor[QuestionAnswerer]):
                 Answer(text=context[each.start : each.end], start=each.start, end=each.end, score=each.probability)
                 for each in kept
             ]
-
-    def logits(self, packed: Packed) -> list[np.ndarray]:
-        """For each document start and end logits, [2, t]."""
-        logits_T2 = self.model(packed).detach().float().cpu().numpy()
-        return [each.T for each in np.split(logits_T2, np.cumsum(packed.lengths)[:-1])]
 
     def _cut(self, pairs: Sequence[tuple[str, str]]) -> Iterator[tuple[tuple[str, list[Passage]], list[list[int]]]]:
         longest, stride = self.longest, self.prediction.doc_stride

@@ -5,17 +5,18 @@ Shapes:  N documents   C labels
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from modernbert.core.errors import UserError
-from modernbert.model.heads import SequenceClassifier
-from modernbert.ops.packed import Packed
 from modernbert.tasks.pieces import in_pieces
+from modernbert.tasks.prediction import softmax
 from modernbert.tasks.predictor import Predictor
 from modernbert.text.clean import checked
+
+if TYPE_CHECKING:
+    from modernbert.model.heads import SequenceClassifier  # noqa: F401 (named in a string below)
 
 Text = str | tuple[str, str]
 
@@ -36,7 +37,7 @@ class Classified:
     """In how many the text was read: one, unless it is longer than the model takes."""
 
 
-class TextClassifier(Predictor[SequenceClassifier]):
+class TextClassifier(Predictor["SequenceClassifier"]):
     """A sequence classifier and its tokenizer.
 
     A text longer than the model takes is read in pieces, and their logits are averaged by length; of a pair, the longer text
@@ -44,6 +45,7 @@ class TextClassifier(Predictor[SequenceClassifier]):
     """
 
     ARCHITECTURE = "ModernBertForSequenceClassification"
+    EXPORTED = "text-classification"
     HEAD = "sentiment"
 
     def predict(self, texts: Iterable[Text], *, raw: bool = False, show_progress: bool = False) -> list[Classified]:
@@ -62,18 +64,14 @@ class TextClassifier(Predictor[SequenceClassifier]):
             logits_C = np.average(np.stack(logits), axis=0, weights=lengths)
             yield self._read(logits_C, len(lengths), raw=raw)
 
-    def logits(self, packed: Packed) -> list[np.ndarray]:
-        """Before the temperature, one row a document."""
-        return list(self.model(packed).detach().float().cpu().numpy())
-
-    def probabilities(self, logits_NC: Tensor) -> Tensor:
-        """After the temperature; of a regression, the numbers themselves."""
+    def probabilities(self, logits_NC: np.ndarray) -> np.ndarray:
+        """After the temperature, in float64; of a regression, the numbers themselves."""
+        exact_NC = np.asarray(logits_NC, dtype=np.float64)
         if self.model.config.problem_type == "regression":
-            return logits_NC
-        logits_NC = logits_NC.double() / self.prediction.temperature
+            return exact_NC
         if self.model.config.problem_type == "multi_label_classification":
-            return logits_NC.sigmoid()
-        return logits_NC.softmax(-1)
+            return 0.5 + 0.5 * np.tanh(0.5 * exact_NC / self.prediction.temperature)  # the sigmoid, without overflow
+        return softmax(exact_NC / self.prediction.temperature)
 
     def _cut(self, texts: Sequence[Text]) -> Iterator[tuple[list[int], list[list[int]]]]:
         if texts and not isinstance(texts[0], str):
@@ -92,7 +90,7 @@ class TextClassifier(Predictor[SequenceClassifier]):
 
     def _read(self, logits_C: np.ndarray, num_pieces: int, *, raw: bool) -> Classified:
         names = self.model.config.labels
-        found_C = self.probabilities(torch.from_numpy(np.asarray(logits_C))).tolist()
+        found_C = self.probabilities(logits_C).tolist()
         told_C = logits_C.tolist() if raw else found_C
         order = sorted(range(len(names)), key=lambda i: -found_C[i])
         is_several = self.model.config.problem_type == "multi_label_classification"

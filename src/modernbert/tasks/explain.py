@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from modernbert.core.errors import UserError, require
+from modernbert.infer.exported import refuse_exported
 from modernbert.model.twin import twin
 from modernbert.ops.packed import Packed
 from modernbert.tasks.classify import TextClassifier
@@ -74,6 +75,7 @@ def explain(
     Raises:
         UserError: the text is empty, longer than that, or the label is unknown.
     """
+    refuse_exported(classifier.model, "explanations")
     tokenizer, labels = classifier.tokenizer, classifier.model.config.labels
     encoded = tokenizer.encode([text], offsets=True)
     ids, places = encoded.ids[0], encoded.offsets[0]

@@ -3,16 +3,21 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self, cast
+
+import numpy as np
 
 from modernbert.core.errors import UserError
 from modernbert.infer.engine import Engine, Room, TooLong, longest_text
+from modernbert.infer.exported import Exported, open_exported
 from modernbert.infer.read import Read
-from modernbert.model.heads import MaskedLM
-from modernbert.model.hub import folder_of, tokenizer_folder
-from modernbert.model.store import Dtype, load
-from modernbert.ops.packed import Packed
+from modernbert.tasks.prediction import softmax
 from modernbert.text.tokenizer import Tokenizer
+
+if TYPE_CHECKING:  # an exported model runs where torch is not installed
+    from modernbert.model.heads import MaskedLM
+    from modernbert.model.store import Dtype
+    from modernbert.ops.packed import Packed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +31,14 @@ class Guess:
     """Probability among the whole vocabulary."""
 
 
+_Likeliest = tuple[list[int], list[list[float]], list[list[int]]]
+"""For each [MASK] its document, and the probabilities and ids of its candidates."""
+
+
 class MaskFiller:
     """A masked language model and its tokenizer."""
 
-    def __init__(self, model: MaskedLM, tokenizer: Tokenizer, *, too_long: TooLong = "refuse") -> None:
+    def __init__(self, model: "MaskedLM", tokenizer: Tokenizer, *, too_long: TooLong = "refuse") -> None:
         self.model = model
         self.tokenizer = tokenizer
         longest = longest_text(model.config, tokenizer)
@@ -41,13 +50,19 @@ class MaskFiller:
         source: str | Path,
         *,
         too_long: TooLong = "refuse",
-        dtype: Dtype = "auto",
+        dtype: "Dtype" = "auto",
         device: str = "cpu",
     ) -> Self:
-        """From a packaged model ("nano"), a folder or a Hub id of a masked language model.
+        """From a packaged model ("nano"), a folder or a Hub id of a masked language model, or from an exported folder.
 
         Texts that are too long are refused by default: cutting one could cut the very [MASK] asked about.
         """
+        if (exported := open_exported(source, "fill-mask", dtype=dtype, device=device)) is not None:
+            return cls(cast("MaskedLM", exported), exported.tokenizer, too_long=too_long)
+        from modernbert.model.heads import MaskedLM
+        from modernbert.model.hub import folder_of, tokenizer_folder
+        from modernbert.model.store import load
+
         folder = folder_of(source)
         model = load(folder, MaskedLM, dtype=dtype, device=device)
         return cls(model, Tokenizer.load(tokenizer_folder(folder)), too_long=too_long)
@@ -86,19 +101,13 @@ class MaskFiller:
             )
         return single[0]
 
-    def _read(self, packed: Packed, top_k: int, among: tuple[int, ...] | None) -> Sequence[list[list[Guess]]]:
-        at_M = (packed.ids == self.tokenizer.mask_id).nonzero().squeeze(1)
-        found: list[list[list[Guess]]] = [[] for _ in range(packed.num_documents)]
-        if at_M.numel() == 0:
-            return found
-        probabilities_MV = self.model(packed, at_M).float().softmax(-1)
-        if among is not None:
-            probabilities_MV = probabilities_MV[:, list(among)]
-        scores, places = probabilities_MV.topk(min(top_k, probabilities_MV.shape[1]), dim=-1)
-        ids = places if among is None else places.new_tensor(among)[places]
-        for document, row_scores, row_ids in zip(
-            packed.documents[at_M].tolist(), scores.tolist(), ids.tolist(), strict=True
-        ):
+    def _read(self, batch: Any, top_k: int, among: tuple[int, ...] | None) -> Sequence[list[list[Guess]]]:
+        ways = self._likeliest_exported if isinstance(self.model, Exported) else self._likeliest
+        documents, scores, ids = ways(batch, top_k, among)
+        found: list[list[list[Guess]]] = [
+            [] for _ in range(len(batch) if isinstance(batch, list) else len(batch.lengths))
+        ]
+        for document, row_scores, row_ids in zip(documents, scores, ids, strict=True):
             found[document].append(
                 [
                     Guess(token=self.tokenizer.decode([token_id], special=True), token_id=token_id, score=score)
@@ -106,3 +115,31 @@ class MaskFiller:
                 ]
             )
         return found
+
+    def _likeliest(self, packed: "Packed", top_k: int, among: tuple[int, ...] | None) -> _Likeliest:
+        at_M = (packed.ids == self.tokenizer.mask_id).nonzero().squeeze(1)
+        if at_M.numel() == 0:
+            return [], [], []
+        probabilities_MV = self.model(packed, at_M).float().softmax(-1)
+        if among is not None:
+            probabilities_MV = probabilities_MV[:, list(among)]
+        scores, places = probabilities_MV.topk(min(top_k, probabilities_MV.shape[1]), dim=-1)
+        ids = places if among is None else places.new_tensor(among)[places]
+        return packed.documents[at_M].tolist(), scores.tolist(), ids.tolist()
+
+    def _likeliest_exported(self, documents: list[list[int]], top_k: int, among: tuple[int, ...] | None) -> _Likeliest:
+        rows = cast("Exported", self.model).rows(documents)
+        at = [
+            (row, place)
+            for row, ids in enumerate(documents)
+            for place, each in enumerate(ids)
+            if each == self.tokenizer.mask_id
+        ]
+        if not at:
+            return [], [], []
+        shares_MV = softmax(np.stack([rows[row][place] for row, place in at]))
+        if among is not None:
+            shares_MV = shares_MV[:, list(among)]
+        places = np.argsort(-shares_MV, axis=1, kind="stable")[:, :top_k]
+        ids = places if among is None else np.array(among)[places]
+        return [row for row, _ in at], np.take_along_axis(shares_MV, places, 1).tolist(), ids.tolist()

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TypeVar
 
-from modernbert.infer.engine import Engine
-from modernbert.ops.packed import Packed
+from modernbert.infer.engine import Engine, Reading
 
 Given = TypeVar("Given")
 Meant = TypeVar("Meant")
@@ -20,7 +19,7 @@ def in_pieces(
     engine: Engine,
     given: Iterable[Given],
     cut: Callable[[Sequence[Given]], Iterable[tuple[Meant, Sequence[list[int]]]]],
-    read: Callable[[Packed], Sequence[Result]],
+    read: Reading[Result],
     *,
     show_progress: bool = False,
 ) -> Iterator[tuple[Meant, list[Result]]]:

@@ -1,18 +1,22 @@
 """What every predictor is: a fine-tuned model of one kind, its tokenizer, how its outputs are meant, and the engine."""
 
 from pathlib import Path
-from typing import ClassVar, Generic, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
+
+import numpy as np
 
 from modernbert.core.errors import CheckpointError
 from modernbert.infer.engine import Engine, Room, longest_text
-from modernbert.model.heads import ARCHITECTURES, Classifier
+from modernbert.infer.exported import Head, open_exported
 from modernbert.model.hf_config import from_file
-from modernbert.model.hub import folder_of, tokenizer_folder
-from modernbert.model.store import Dtype, load
 from modernbert.tasks.prediction import Prediction
 from modernbert.text.tokenizer import Tokenizer
 
-Model = TypeVar("Model", bound=Classifier)
+if TYPE_CHECKING:  # an exported model runs where torch is not installed
+    from modernbert.model.heads import Classifier
+    from modernbert.model.store import Dtype
+
+Model = TypeVar("Model", bound="Classifier")
 
 
 class Predictor(Generic[Model]):
@@ -20,6 +24,8 @@ class Predictor(Generic[Model]):
 
     ARCHITECTURE: ClassVar[str]
     """What config.json must name; a head drawn anew would answer, and mean nothing."""
+    EXPORTED: ClassVar[Head]
+    """What an exported folder must give."""
     HEAD: ClassVar[str | None] = None
     """The head that the bare name of a packaged model stands for."""
 
@@ -31,8 +37,8 @@ class Predictor(Generic[Model]):
         self.engine = Engine(model, tokenizer, Room(longest=self.longest))
 
     @classmethod
-    def from_pretrained(cls, source: str | Path, *, dtype: Dtype = "auto", device: str = "cpu") -> Self:
-        """From a packaged model, a folder or a Hub id, ours or anybody's.
+    def from_pretrained(cls, source: str | Path, *, dtype: "Dtype" = "auto", device: str = "cpu") -> Self:
+        """From a packaged model, a folder or a Hub id, ours or anybody's; or from an exported folder, in its runtime.
 
         Args:
             source: the bare name of a packaged model means its head for this task, where it has one.
@@ -40,6 +46,12 @@ class Predictor(Generic[Model]):
         Raises:
             CheckpointError: it holds a model of another kind.
         """
+        if (exported := open_exported(source, cls.EXPORTED, dtype=dtype, device=device)) is not None:
+            return cls(cast("Model", exported), exported.tokenizer, Prediction.load(exported.folder))
+        from modernbert.model.heads import ARCHITECTURES
+        from modernbert.model.hub import folder_of, tokenizer_folder
+        from modernbert.model.store import load
+
         folder = folder_of(source, head=cls.HEAD)
         _, architecture = from_file(folder / "config.json")
         if architecture != cls.ARCHITECTURE:
@@ -49,3 +61,7 @@ class Predictor(Generic[Model]):
             )
         model = cast("Model", load(folder, ARCHITECTURES[architecture], dtype=dtype, device=device))
         return cls(model, Tokenizer.load(tokenizer_folder(folder)), Prediction.load(folder))
+
+    def logits(self, batch: Any) -> list[np.ndarray]:
+        """Before the temperature, one array a document of a batch, as the engine hands it over."""
+        return self.model.rows(batch)  # type: ignore[operator]

@@ -5,11 +5,10 @@ Shapes:  t tokens of one document   C labels
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modernbert.model.heads import TokenClassifier
-from modernbert.ops.packed import Packed
 from modernbert.tasks.entities import is_bio, runs
 from modernbert.tasks.pieces import in_pieces
 from modernbert.tasks.prediction import Prediction
@@ -17,6 +16,9 @@ from modernbert.tasks.predictor import Predictor
 from modernbert.tasks.words import Tokens, Words, joined, split, tokens_of
 from modernbert.text.clean import checked
 from modernbert.text.tokenizer import Span, Tokenizer
+
+if TYPE_CHECKING:
+    from modernbert.model.heads import TokenClassifier
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,16 +51,17 @@ class Tagged:
     """Where tags are BIO; else none."""
 
 
-class Tagger(Predictor[TokenClassifier]):
+class Tagger(Predictor["TokenClassifier"]):
     """A token classifier and its tokenizer. A word's tag is that of its first token.
 
     A text longer than the model takes is read in pieces, cut between words.
     """
 
     ARCHITECTURE = "ModernBertForTokenClassification"
+    EXPORTED = "token-classification"
     HEAD = "entities"
 
-    def __init__(self, model: TokenClassifier, tokenizer: Tokenizer, prediction: Prediction) -> None:
+    def __init__(self, model: "TokenClassifier", tokenizer: Tokenizer, prediction: Prediction) -> None:
         super().__init__(model, tokenizer, prediction)
         self.is_bio = is_bio(model.config.labels)
         """Whether the tags spell entities."""
@@ -73,11 +76,6 @@ class Tagger(Predictor[TokenClassifier]):
             raise TypeError("predict takes a list of texts: found one string, write predict([text])")
         for (words, parts), logits in in_pieces(self.engine, texts, self.cut, self.logits, show_progress=show_progress):
             yield self.read(words, parts, logits)
-
-    def logits(self, packed: Packed) -> list[np.ndarray]:
-        """Before the temperature: for each document [t, C]."""
-        logits_TC = self.model(packed).detach().float().cpu().numpy()
-        return np.split(logits_TC, np.cumsum(packed.lengths)[:-1])
 
     def cut(self, texts: Sequence[str | Sequence[str]]) -> Iterator[tuple[tuple[Words, list[Tokens]], list[list[int]]]]:
         """Words and parts of each text, and the ids of its parts."""

@@ -1,7 +1,6 @@
-import numpy as np
 import pytest
 
-from modernbert.bench.batching import PACKED_TOKENS, SORTED_PLACES, grouped, padded
+from modernbert.bench.batching import PACKED_TOKENS, SORTED_PLACES, grouped
 from modernbert.bench.workloads import workload
 
 
@@ -35,9 +34,3 @@ def test_a_document_above_the_room_goes_alone():
 
 def test_a_gpu_gets_larger_batches():
     assert len(grouped([512] * 100, "sorted", device="cuda")) == 1
-
-
-def test_padding_is_on_the_right_and_masked():
-    ids, mask = padded([[7, 8, 9], [5]], pad_id=1)
-    np.testing.assert_array_equal(ids, [[7, 8, 9], [5, 1, 1]])
-    np.testing.assert_array_equal(mask, [[1, 1, 1], [1, 0, 0]])

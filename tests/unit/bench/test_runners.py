@@ -79,5 +79,5 @@ def test_a_runtime_that_is_not_installed_is_named_with_its_extra(monkeypatch, tm
         raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
     monkeypatch.setattr(errors, "import_module", missing)
-    with pytest.raises(errors.MissingExtraError, match=r"'openvino' is not installed .*'modernbert\[bench\]'"):
+    with pytest.raises(errors.MissingExtraError, match=r"'openvino' is not installed .*'modernbert\[openvino\]'"):
         load(ONE, backend("openvino-fp32"), device="cpu", threads=1, exports=tmp_path)

@@ -6,8 +6,7 @@ import torch
 
 from modernbert.core import log
 from modernbert.core.errors import UserError
-from modernbert.infer import budget
-from modernbert.infer import engine as engine_file
+from modernbert.infer import budget, memory
 from modernbert.infer.engine import Engine, Room
 from modernbert.ops.packed import Packed
 from support.narrow import WAYS, Narrow
@@ -235,7 +234,7 @@ def test_a_measured_budget_grows_from_a_small_one_and_loses_nothing():
 
 
 def test_a_measured_budget_keeps_to_what_memory_holds(monkeypatch):
-    monkeypatch.setattr(engine_file, "most_tokens", lambda model, device: 40)
+    monkeypatch.setattr(memory, "most_tokens", lambda model, device: 40)
     model = Narrow(10**9)
     texts = ["four words are here"] * 300
     assert list(Engine(model, small_tokenizer(), Room(longest=64)).run(texts, model.read)) == _ids(texts)

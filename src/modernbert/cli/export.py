@@ -1,0 +1,115 @@
+"""`modernbert export onnx | openvino | legacy`: a trained model for other runtimes and older programs, checked before it is kept."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from modernbert.export.graph import Precision
+    from modernbert.export.write import Report
+    from modernbert.infer.runtimes import Backend
+
+Head = Literal[
+    "fill-mask", "text-classification", "token-classification", "question-answering", "multiple-choice",
+    "embedding", "late", "trunk",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Graph:
+    model: tyro.conf.Positional[str]
+    """A packaged model such as nano or nano:embedding, a folder (of a LoRA adapter, too) or a Hub id."""
+    out: tyro.conf.Positional[Path]
+    """A new folder."""
+    head: Head | None = None
+    """What the graph gives; absent: what the model's files say. A reranker is a text-classification."""
+    texts: tuple[Path, ...] = ()
+    """Texts that a rounded export is judged on, one a line, or .jsonl. Absent: docstrings of Python's standard library."""
+    task: Path | None = None
+    """Labelled rows instead, as .jsonl: a text and a label (of a pair: pair), or for embedders a text, a pair and a score."""
+    most_lost: float = 0.5
+    """Points of quality that rounding may cost; the export is refused beyond."""
+    json: bool = False
+    """Print one JSON object."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Onnx(_Graph):
+    """Write a model and its head as an ONNX graph, kept only if it gives what the model gives."""
+
+    precision: Literal["float32", "float16", "bfloat16", "int8"] = "float32"
+    """What weights are stored in; halves are computed in float32, int8 is multiplied as such."""
+
+    def run(self) -> None:
+        """Export, check, tell."""
+        _export(self, "onnxruntime", self.precision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Openvino(_Graph):
+    """The same in OpenVINO's own form."""
+
+    precision: Literal["float32", "int8"] = "float32"
+    """What weights are stored in."""
+
+    def run(self) -> None:
+        """Export, check, tell."""
+        _export(self, "openvino", self.precision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Legacy:
+    """Write a model as transformers 4.48 to 5, text-embeddings-inference, infinity and llama.cpp's converter read it."""
+
+    model: tyro.conf.Positional[str]
+    """A packaged model such as nano or nano:embedding, a folder (of a LoRA adapter, too) or a Hub id."""
+    out: tyro.conf.Positional[Path]
+    """A new folder."""
+
+    def run(self) -> None:
+        """Write, tell."""
+        from modernbert.export.legacy import export_legacy
+
+        export_legacy(self.model, self.out)
+        print(f"{self.out}: {self.model}, in words that old and new programs read")
+
+
+def _export(asked: _Graph, backend: "Backend", precision: "Precision") -> None:
+    from modernbert.cli.texts import read_texts
+    from modernbert.export.write import export
+
+    needs_texts = precision != "float32" and asked.task is None
+    report = export(
+        asked.model,
+        asked.out,
+        backend=backend,
+        precision=precision,
+        head=asked.head,
+        texts=list(read_texts(asked.texts)) if asked.texts else _docstrings() if needs_texts else [],
+        task=asked.task,
+        most_lost=asked.most_lost,
+    )
+    if asked.json:
+        print(json.dumps(asdict(report)))
+        return
+    print(f"{asked.out}: {_told(report)}")
+
+
+def _docstrings() -> list[str]:
+    from modernbert.demo.corpus import docstrings, standard_library
+
+    return docstrings(standard_library()[::25])
+
+
+def _told(report: "Report") -> str:
+    said = report.manifest
+    found = (
+        f"{said.head} of {said.source} in {said.precision} for {said.backend}, {report.bytes / 1e6:.1f} MB; "
+        f"worst difference {said.worst_difference:.1e}"
+    )
+    if (lost := report.quality) is None:
+        return found
+    return f"{found}; {lost.measure}: {lost.source:.2f} to {lost.export:.2f} on {lost.num_cases:,} ({-lost.drop:+.2f} points)"
