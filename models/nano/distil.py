@@ -30,7 +30,7 @@ Row = dict[str, object]
 
 SENTENCE = re.compile(r"[^.!?\n]+[.!?]+[\"”’']?")
 PART = re.compile(r"[,;:()—\"“”]|--")
-ROWS = {"sentiment": 110_000, "entities": 44_000}
+ROWS = {"sentiment": 110_000, "entities": 88_000}
 LENGTHS = (12, 300)
 """Characters of a sentence or a part of one."""
 PARAGRAPHS = (500, 1400)

@@ -139,7 +139,7 @@ class Engine:
             ready = windows(iter(documents), _as_they_are, largest=self.room.window)
         return self._stream(ready, documents, read, is_few=is_few, show_progress=show_progress)
 
-    def run_window(self, documents: Sequence[list[int]], read: Callable[[Packed], Sequence[Result]]) -> list[Result]:
+    def run_window(self, documents: Sequence[list[int]], read: Reading[Result]) -> list[Result]:
         """One result a document, of ids as `run_ids` takes them, all sorted together.
 
         Nothing here looks at a clock: with a fixed `Room.budget` the batches follow from the documents alone, so the

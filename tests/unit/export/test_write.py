@@ -160,7 +160,7 @@ def test_vectors_are_the_models_prompts_and_all(embedder):
     np.testing.assert_allclose(exported.encode(TEXTS, truncate_dim=8), model.encode(TEXTS, truncate_dim=8), atol=1e-5)
     assert np.abs(exported.encode_query(TEXTS) - exported.encode(TEXTS)).max() > 1e-3
     np.testing.assert_allclose(np.linalg.norm(exported.encode(TEXTS), axis=1), 1, atol=1e-5)
-    with pytest.raises(UserError, match="expected a model for chunks: open"):
+    with pytest.raises(UserError, match="expected a model for chunks: name the one"):
         exported.encode_chunks(TEXTS, size=8)
     with pytest.raises(UserError, match="expected none: an exported graph has its own"):
         Embedder.from_pretrained(embedder / "onnx", pooling="cls")
