@@ -74,7 +74,7 @@ def export(
     check_free(out)
     if backend == "openvino" and precision in ("float16", "bfloat16"):
         raise UserError(
-            f"found {precision} for OpenVINO, expected float32 or int8: its converter would round rotary angles with the weights; "
+            f"found {precision} for OpenVINO, expected float32 or int8: its converter leaves the model further than an export may be; "
             "it reads exported ONNX files as well, whose halves are kept"
         )
     source = read_source(name, head)
