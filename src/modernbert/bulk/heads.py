@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from modernbert.bulk.config import Long
 from modernbert.bulk.cutting import Cut, Cutter, TextCutter, WordCutter
 from modernbert.core.errors import CheckpointError
+from modernbert.infer.exported import refuse_exported
 from modernbert.model.encoder import Encoder
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of
@@ -74,7 +75,9 @@ def open_head(source: str, *, dtype: Dtype, device: str) -> Head:
 
     Raises:
         CheckpointError: it is a model of a kind that says nothing of a single document.
+        UnsupportedError: it is an exported graph.
     """
+    refuse_exported(source, "annotating")
     folder = folder_of(source, head="embedding")
     architecture = None
     if not is_late(folder):

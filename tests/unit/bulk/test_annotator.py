@@ -1,12 +1,16 @@
 """What is said of documents, against the predictors that people call, which pack other batches."""
 
+import json
+from dataclasses import asdict
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from modernbert.bulk.annotator import Annotator
 from modernbert.bulk.cutting import TextCutter
-from modernbert.core.errors import CheckpointError, UserError
+from modernbert.core.errors import CheckpointError, UnsupportedError, UserError
+from modernbert.infer.exported import Manifest
 from modernbert.retrieval.embedder import Embedder
 from modernbert.tasks.classify import TextClassifier
 from modernbert.tasks.tag import Tagger
@@ -105,6 +109,16 @@ def test_what_says_nothing_of_a_document_is_refused(made, tmp_path):
     save(MultipleChoice(model.config), tmp_path)
     tokenizer.save(tmp_path)
     with pytest.raises(CheckpointError, match="expected an embedder, or a classifier"):
+        Annotator(recipe(str(tmp_path)))
+
+
+def test_an_exported_graph_is_refused_and_its_model_named(tmp_path):
+    told = Manifest(
+        head="trunk", precision="float32", backend="onnxruntime", file="onnx/model.onnx", outputs=("last_hidden_state",),
+        longest=128, width=64, source="runs/edu", source_hash="", worst_difference=0.0,
+    )  # fmt: skip
+    (tmp_path / "export.json").write_text(json.dumps(asdict(told)))
+    with pytest.raises(UnsupportedError, match=r"expected a model for annotating: name the one .*, 'runs/edu'"):
         Annotator(recipe(str(tmp_path)))
 
 
