@@ -189,7 +189,7 @@ def test_a_second_process_is_refused_told_by_whom_and_may_wait_or_read(tmp_path)
         assert f"the index is still in use by process {os.getpid()} on " in refused.stderr
         assert "since 2" in refused.stderr
         waited = _elsewhere(tmp_path / "i", "wait_s=0.2")
-        assert "still in use after 0.2 s by process" in waited.stderr
+        assert ", after 0.2 s of waiting: let it finish, wait longer" in waited.stderr
         assert _elsewhere(tmp_path / "i", "read_only=True").stdout == "1\n"
     assert _elsewhere(tmp_path / "i", "").stdout == "1\n"
 

@@ -13,6 +13,7 @@ from modernbert.bulk.output import Output, hash_of, table_name
 from modernbert.bulk.pool import Pool
 from modernbert.bulk.sidecar import Sidecar
 from modernbert.core.errors import UserError, require
+from modernbert.core.lock import Lock
 from modernbert.core.log import say
 from modernbert.data.corpus_files import CorpusFile, corpus_files
 
@@ -72,7 +73,7 @@ def annotate(path: str, output: str, recipe: Recipe, open_pool: Callable[[Recipe
     folder = Output(output)
     with ExitStack() as held:
         if folder.is_local:
-            held.enter_context(_owned(output))
+            held.enter_context(Lock(Path(output) / "_lock", what=f"{output}: it", way_out="let that annotate finish"))
         folder.clean()
         folder.claim(recipe)
         finished = folder.finished([shard.name for shard in shards])
@@ -112,16 +113,6 @@ def _check_arrived(folder: Output) -> Callable[[Sidecar], None]:
             )
 
     return check
-
-
-def _owned(output: str):  # noqa: ANN202  (a context)
-    """Two drivers would remove each other's unfinished files."""
-    from modernbert.retrieval.index.lock import InUseError, Lock
-
-    try:
-        return Lock(Path(output) / "_lock")
-    except InUseError as error:
-        raise UserError(f"{output}: another annotate writes there ({error}): let it finish") from None
 
 
 def _check_names(shards: list[CorpusFile]) -> None:

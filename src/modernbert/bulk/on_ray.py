@@ -1,6 +1,6 @@
 """Workers on a Ray cluster: actors that load the models once and take one shard at a time.
 
-Actors and not Ray Data: see docs/decisions/018. Texts and results never pass through the object store; a shard's name goes
+Actors and not Ray Data: see docs/decisions/019. Texts and results never pass through the object store; a shard's name goes
 to an actor, and its counts come back.
 """
 

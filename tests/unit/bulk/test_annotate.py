@@ -13,7 +13,7 @@ from modernbert.bulk.config import Model, Recipe, models_named
 from modernbert.bulk.pool import Lost, Ready
 from modernbert.bulk.worker import Worker
 from modernbert.core.errors import UserError
-from modernbert.retrieval.index.lock import Lock
+from modernbert.core.lock import Lock
 from support.annotated import corpus, models, write_jsonl
 
 
@@ -162,5 +162,8 @@ def test_what_cannot_be_meant_is_one_sentence(made, tmp_path):
 
 def test_two_drivers_do_not_share_a_folder(made, tmp_path):
     path = corpus(tmp_path / "in", files=1, rows=2)
-    with Lock(tmp_path / "out/_lock"), pytest.raises(UserError, match="another annotate writes there"):
+    with (
+        Lock(tmp_path / "out/_lock"),
+        pytest.raises(UserError, match=r"it is still in use by process .*: let that annotate finish"),
+    ):
         _run(path, tmp_path / "out", made["topic"])

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Self
 
 from modernbert.core.errors import UserError
+from modernbert.core.lock import InUseError
 from modernbert.retrieval.documents.find import roots_of
-from modernbert.retrieval.index.lock import InUseError
 from modernbert.retrieval.index.manifest import read_manifest
 from modernbert.retrieval.search.choices import FOLDER, INDEX, index_in, nearest
 from modernbert.retrieval.searcher import Searcher
@@ -62,7 +62,7 @@ class Repository:
         try:
             searcher = Searcher.open(self.folder, wait_s=wait_s)
         except InUseError as in_use:
-            self.owner = _holder(in_use)
+            self.owner = f"it is in use by {in_use.holder}"
             return Searcher.open(self.folder, read_only=True)
         self.owner = None
         return searcher
@@ -72,7 +72,7 @@ class Repository:
         try:
             owned = Searcher.open(self.folder)
         except InUseError as in_use:
-            self.owner = _holder(in_use)
+            self.owner = f"it is in use by {in_use.holder}"
             manifest = read_manifest(self.folder / INDEX)
             if manifest is None or manifest.commit == self._seen:
                 return
@@ -100,9 +100,3 @@ def folders_of(words: Sequence[str | Path]) -> dict[str, Path]:
             raise UserError(f"{folder}: found twice, expected every index once: name it once")
     homes = [folder.parent if folder.name == FOLDER else folder for folder in folders]
     return dict(zip((root.name for root in roots_of(homes)), folders, strict=True))
-
-
-def _holder(in_use: InUseError) -> str:
-    """Of the lock's sentence: who."""
-    sentence = str(in_use)
-    return "it is in use" + sentence.partition("in use")[2].partition(": let it finish")[0]

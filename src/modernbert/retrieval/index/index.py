@@ -14,10 +14,10 @@ from threading import RLock
 from typing import Self
 
 from modernbert.core.errors import UserError, first_line
+from modernbert.core.lock import Lock
 from modernbert.retrieval.index.bm25 import counts, document_weights
 from modernbert.retrieval.index.filter_text import Where, read_filter
 from modernbert.retrieval.index.ledger import Ledger
-from modernbert.retrieval.index.lock import Lock
 from modernbert.retrieval.index.manifest import Manifest, Settings, check_same, read_manifest
 from modernbert.retrieval.index.opening import Opened, StoreChoice, open_store, save_note
 from modernbert.retrieval.index.parts import DamagedPartError
@@ -66,7 +66,12 @@ class Index:
             return cls._read_only(home, settings)
         if settings is None and read_manifest(home) is None:
             raise _missing(home)
-        lock = Lock(home / "owner.lock", wait_s=wait_s)
+        lock = Lock(
+            home / "owner.lock",
+            what=f"{home}: the index",
+            way_out="let it finish, wait longer with wait_s, or open it with read_only=True",
+            wait_s=wait_s,
+        )
         try:
             manifest = read_manifest(home)
             if manifest is None:

@@ -10,8 +10,8 @@ from typing import Self
 
 from modernbert.core.errors import UserError
 from modernbert.core.files import write_atomically
+from modernbert.core.lock import Lock
 from modernbert.retrieval.documents.chunk import Chunking
-from modernbert.retrieval.index.lock import Lock
 from modernbert.retrieval.index.opening import StoreChoice
 from modernbert.retrieval.index.server import Server
 

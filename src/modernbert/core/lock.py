@@ -1,4 +1,4 @@
-"""One owner of an index: the process that may write. The system gives the lock back when that process dies, however it does."""
+"""One owner of a folder: the process that may write. The system gives the lock back when that process dies, however it does."""
 
 import json
 import os
@@ -12,24 +12,35 @@ from modernbert.core.errors import UnsupportedError, UserError
 
 
 class InUseError(UserError):
-    """Another process, or another `Index` of this one, owns the folder."""
+    """Another process owns the folder, or this one has it already."""
+
+    def __init__(self, what: str, holder: str, way_out: str) -> None:
+        super().__init__(f"{what} is still in use by {holder}: {way_out}")
+        self.holder = holder
+        """Which process, and since when."""
 
 
 class Lock:
     """Held from making until `close`."""
 
-    def __init__(self, path: Path, *, wait_s: float = 0.0) -> None:
+    def __init__(
+        self, path: Path, *, what: str | None = None, way_out: str = "let it finish", wait_s: float = 0.0
+    ) -> None:
         """Take it, waiting at most so many seconds for another process to let go.
 
+        Args:
+            what: is owned, for the sentence that says by whom; absent: the folder.
+            way_out: what to do then.
+
         Raises:
-            InUseError: another process, or another `Index` of this one, holds it; the sentence says which, since when.
+            InUseError: it is held.
         """
         try:
             import fcntl
         except ImportError:
             raise UnsupportedError(
                 f"{path.parent}: this system has no file locks of POSIX's kind, so nothing would keep two writers apart: "
-                "use WSL, or open the index with read_only=True"
+                "use WSL, or only read (read_only=True)"
             ) from None
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
@@ -42,11 +53,8 @@ class Lock:
                 if time.monotonic() >= deadline:
                     holder = _describe(self._file)
                     os.close(self._file)
-                    waited = f" after {wait_s:g} s" if wait_s else ""
-                    raise InUseError(
-                        f"{path.parent}: the index is still in use{waited} by {holder}: let it finish, wait longer with "
-                        "wait_s, or open it with read_only=True"
-                    ) from None
+                    waited = f", after {wait_s:g} s of waiting" if wait_s else ""
+                    raise InUseError(what or str(path.parent), holder + waited, way_out) from None
                 time.sleep(0.05)
         note = {"pid": os.getpid(), "host": socket.gethostname(), "since": datetime.now().isoformat(" ", "seconds")}
         os.ftruncate(self._file, 0)
