@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 
 from modernbert.core.config import to_plain
-from modernbert.core.errors import CheckpointError
+from modernbert.core.errors import CheckpointError, ConfigError
 from modernbert.core.files import atomic_folder
 from modernbert.core.heap import keep_large_blocks
 from modernbert.core.log import say
@@ -69,6 +69,8 @@ def pretrain(recipe: Recipe) -> Result:
     """
     corpora = Corpora.open(recipe)
     with _room(recipe.run), joined() as world, stoppable() as asked, ExitStack() as stack:
+        if not world.agrees(json.dumps(sorted(corpora.fingerprints.items()))):
+            raise ConfigError("data: the machines of this run have different shards: give all of them the same copies")
         if world.is_first:
             claim(recipe, corpora.fingerprints)
         world.wait()

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from hashlib import sha256
 from typing import cast
 
 import torch
@@ -49,6 +50,12 @@ class World:
         dist.all_reduce(sums)
         return sums.tolist()
 
+    def agrees(self, text: str) -> bool:
+        """Whether all processes hold the same text; all must ask at the same place, and all get the same answer."""
+        number = float(int(sha256(text.encode()).hexdigest()[:10], 16))  # sums of 40 bits are exact
+        (total,) = self.total([number])
+        return self.total([float(total != number * self.size)]) == [0.0]
+
     def wait(self) -> None:
         """Until all processes are here."""
         self.total([0.0])
@@ -66,6 +73,8 @@ class World:
 def joined() -> Iterator[World]:
     """The world that `torchrun` described in the environment, left properly at the end; without it, this process alone.
 
+    Where a launcher has already brought the processes together (Ray Train does), they stay together at the end.
+
     Raises:
         LostProcessError: another process is gone, wherever in the block that is noticed: in any sum, any backward pass.
     """
@@ -77,12 +86,20 @@ def joined() -> Iterator[World]:
     if size == 1:
         yield World(device=device)
         return
+    is_ours = not dist.is_initialized()
     with _explained():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=PATIENCE)
+        if is_ours:
+            dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=PATIENCE)
+        elif "gloo" not in dist.get_backend_config():
+            raise UnsupportedError(
+                f"the processes were brought together by {dist.get_backend_config()}, expected gloo on the CPU, too, for sums of "
+                'numbers: with Ray Train give TorchConfig(backend="cpu:gloo,cuda:nccl")'
+            )
         try:
             yield World(rank=rank, size=size, device=device)
         finally:
-            dist.destroy_process_group()
+            if is_ours:
+                dist.destroy_process_group()
 
 
 def shard(model: nn.Module) -> nn.Module:

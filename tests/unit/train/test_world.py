@@ -1,6 +1,7 @@
 """One process is a world of its own; several are met in tests/system/test_pretrain_ranks.py."""
 
 from datetime import timedelta
+from hashlib import sha256
 
 import pytest
 import torch
@@ -28,6 +29,35 @@ def test_without_torchrun_the_world_is_this_process(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with joined() as world:
         assert (world.rank, world.size, dist.is_initialized()) == (0, 1, False)
+
+
+def test_processes_that_a_launcher_brought_together_stay_so(monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        with joined() as world:
+            assert world.size == 2
+        assert dist.is_initialized()
+        monkeypatch.setattr(dist, "get_backend_config", lambda: "cpu:mpi,cuda:nccl")
+        with pytest.raises(UnsupportedError, match=r'give TorchConfig\(backend="cpu:gloo,cuda:nccl"\)'), joined():
+            pass
+    finally:
+        dist.destroy_process_group()
+
+
+def test_agreeing_is_with_everybody_else(monkeypatch):
+    others: list[str] = []
+
+    def together(self, numbers):
+        """As if a process with each text were there."""
+        (mine,) = numbers
+        if mine in (0.0, 1.0):
+            return [mine]
+        return [mine + sum(float(int(sha256(text.encode()).hexdigest()[:10], 16)) for text in others)]
+
+    monkeypatch.setattr(World, "total", together)
+    for others[:], expected in ((["a"], True), (["b"], False), (["a", "a", "ä"], False), (["a", "a", "a"], True)):
+        assert World(size=1 + len(others)).agrees("a") is expected
 
 
 def test_a_plain_model_collects_gradients_with_and_without_sync():
