@@ -94,9 +94,10 @@ class Annotator:
 
     def _run(self, run: _Pass, cuts: Sequence[Cut]) -> dict[str, pa.Array]:
         heads = list(run.heads.values())
+        encoder = heads[0].encoder
 
         def read(packed: Packed) -> list[tuple[np.ndarray, ...]]:
-            hidden_TD = run.engine.model(packed)
+            hidden_TD = encoder(packed)
             return list(zip(*(head.read(hidden_TD, packed) for head in heads), strict=True))
 
         results = iter(run.engine.run_window([piece for cut in cuts for piece in cut.pieces], read))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 
@@ -182,7 +182,7 @@ class Rectangles:
 
     def run(
         self,
-        read: Callable[[Sequence[Sequence[int]]], Sequence[Result]],
+        read: Callable[[Any], Sequence[Result]],
         documents: Sequence[Sequence[int]],
         *,
         budget: int,

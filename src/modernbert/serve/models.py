@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, TypeVar, cast, overload
 
 from starlette.requests import Request
 
@@ -29,6 +29,9 @@ from modernbert.tasks.classify import TextClassifier
 from modernbert.tasks.fill_mask import MaskFiller
 from modernbert.tasks.tag import Tagger
 from modernbert.tasks.zero_shot import ZeroShot
+
+if TYPE_CHECKING:
+    from torch import nn
 
 T = TypeVar("T")
 
@@ -113,14 +116,14 @@ class Models:
         predictors = self._opened[name]
         engines = [engine for each in predictors.values() for engine in engines_of(each)]
         widths = [each.width for each in predictors.values() if isinstance(each, Embedder | LateInteraction)]
-        models = {id(engine.model): engine.model for engine in engines}.values()
+        models = [cast("nn.Module", engine.model) for engine in engines]  # an exported one was not opened
         return About(
             name=name,
             abilities=tuple(predictors),
             longest=max(engine.room.longest for engine in engines),
             width=widths[0] if widths else None,
             num_parameters=max(sum(each.numel() for each in model.parameters()) for model in models),
-            dtype=str(next(engines[0].model.parameters()).dtype).removeprefix("torch."),
+            dtype=str(next(models[0].parameters()).dtype).removeprefix("torch."),
         )
 
     @overload
