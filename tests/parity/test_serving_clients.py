@@ -57,8 +57,12 @@ def test_hugging_faces_client_embeds_a_text(url, truth):
         client = InferenceClient(model=address, token="k3y")
         np.testing.assert_allclose(client.feature_extraction(TEXTS[0], normalize=True)[0], truth[0], atol=1e-5)
         np.testing.assert_allclose(client.feature_extraction(TEXTS[2], truncate=True)[0], truth[2], atol=1e-5)
-    waiting = AsyncInferenceClient(model=url, token="k3y").feature_extraction(TEXTS[0])
-    np.testing.assert_allclose(asyncio.run(waiting)[0], truth[0], atol=1e-5)
+
+    async def waiting():
+        async with AsyncInferenceClient(model=url, token="k3y") as client:  # open, it would be some later test's fault
+            return await client.feature_extraction(TEXTS[0])
+
+    np.testing.assert_allclose(asyncio.run(waiting())[0], truth[0], atol=1e-5)
 
 
 def test_langchains_embeddings_embed_documents_and_queries(url, truth):
