@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -254,6 +255,13 @@ def _ratio(above: Sequence[float], below: Sequence[float]) -> str:
     return _spread([a / b for a, b in zip(above, below, strict=True)], ".2f")
 
 
+def _command(options: argparse.Namespace) -> str:
+    """As it was given, but for where somebody's environment lies."""
+    return shlex.join(
+        ["python", "benchmarks/serve.py", *("PYTHON" if word == options.infinity else word for word in options.words)]
+    )
+
+
 def _page(lines: list[str], options: argparse.Namespace, machine: Machine) -> str:
     packages = dict(machine.packages) | {name: version(name) for name in ("fastapi", "uvicorn")}
     if options.infinity:
@@ -261,7 +269,7 @@ def _page(lines: list[str], options: argparse.Namespace, machine: Machine) -> st
     head = [
         "# Benchmarks: serving",
         "",
-        f"*Written by `{' '.join(['python', 'benchmarks/serve.py', *options.words])}`; no number here is typed by hand.*",
+        f"*Written by `{_command(options)}`; no number here is typed by hand.*",
         "",
         f"Requests for one vector each over `{ROUTE}` on loopback, one text a request, from Python's standard library, cut at "
         f"{options.longest:,} tokens (mixed: docstrings and functions by halves, and a whole module for every 32). "
