@@ -5,7 +5,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from modernbert.bulk.config import Recipe
 from modernbert.bulk.drive import Outcome, drive
@@ -16,8 +15,6 @@ from modernbert.core.errors import UserError, require
 from modernbert.core.lock import Lock
 from modernbert.core.log import say
 from modernbert.data.corpus_files import CorpusFile, corpus_files
-
-EngineName = Literal["local", "ray"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -58,10 +58,6 @@ class LocalPool:
                 process.kill()
                 process.join()
 
-    def pids(self) -> list[int]:
-        """Process ids, for who watches them."""
-        return [process.pid or 0 for process in self._processes]
-
     def give(self, worker: int, shard: CorpusFile) -> None:
         """Begin a shard; a worker that is gone says so in `wait`."""
         with suppress(OSError):

@@ -8,6 +8,7 @@ with `.unfinished-`; it is never read, and may be deleted.
 """
 
 import hashlib
+import json
 import os
 import secrets
 import shutil
@@ -43,6 +44,13 @@ def write_atomically(path: Path | str, mode: Literal["wb", "w"] = "wb") -> Itera
         unfinished.unlink(missing_ok=True)
         raise
     _sync(target.parent)
+
+
+def write_json(path: Path | str, content: object) -> None:
+    """As people read it: two spaces to a level, letters as they are, a line's end at the end."""
+    with write_atomically(path, "w") as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.write("\n")
 
 
 @contextmanager

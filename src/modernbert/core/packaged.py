@@ -1,8 +1,8 @@
 """The models inside the package, by name: `nano`, and the heads on it, as `nano:embedding`: folders, and nothing of what is in them.
 
 A model is a folder `models/NAME` in Hugging Face's layout; a head is a folder `models/NAME/heads/HEAD` with what it
-changes in the model, as a PEFT adapter (`model/adapter.py`), or a whole model for which the tokenizer above it is enough
-where hardly anything is left of the trunk. Each holds SHA256SUMS, which `sha256sum -c` reads as well: weights
+changes in the model, as a PEFT adapter (`model/adapter.py`), or a whole model for which the tokenizer above it is enough,
+where hardly anything is left of the trunk or all of it was trained on. Each holds SHA256SUMS, which `sha256sum -c` reads as well: weights
 that differ from what was measured are refused, for a model that is a little wrong looks like one that is a little bad.
 """
 

@@ -14,6 +14,7 @@ from modernbert.core.errors import UserError
 from modernbert.core.seeds import Seeds
 from modernbert.export.source import Source
 from modernbert.infer.exported import POOLED, Exported
+from modernbert.tasks.ranks import spearman
 
 LENGTHS = (1, 2, 5, 63, 64, 65, 66, 127, 128, 129, 130, 191, 192, 193, 300)
 LONG = (1023, 1024, 1025)
@@ -85,7 +86,7 @@ def quality(source: Source, exported: Exported, texts: Sequence[str], task: Path
         return _on_masked(source, exported, ids)
     pairs = [
         (found, truth)
-        for batch in _by_length(ids)
+        for batch in ([ids[i] for i in members] for members in _by_length(ids))
         for found, truth in zip(exported.rows(batch), source.rows(batch), strict=True)
     ]
     if source.head in ("embedding", "late", "trunk"):
@@ -124,14 +125,6 @@ def read_task(path: Path) -> list[dict]:
     return rows
 
 
-def spearman(one: np.ndarray, other: np.ndarray) -> float:
-    """Rank correlation; equal numbers share their mean rank."""
-    first, second = _ranks(one), _ranks(other)
-    if min(first.std(), second.std()) == 0:
-        return float(np.array_equal(first, second))
-    return float(np.corrcoef(first, second)[0, 1])
-
-
 def _batches(source: Source) -> Iterator[list[list[int]]]:
     draw = np.random.default_rng(Seeds(0).for_("export.check"))
     config = source.model.config
@@ -149,7 +142,8 @@ def _batches(source: Source) -> Iterator[list[list[int]]]:
 
 def _on_masked(source: Source, exported: Exported, ids: list[list[int]]) -> Quality:
     tokenizer, right, guessed = source.tokenizer, [0, 0], 0
-    for batch in _by_length(ids):
+    for members in _by_length(ids):
+        batch = [ids[i] for i in members]
         hidden = [list(document) for document in batch]
         at = [
             [
@@ -206,17 +200,16 @@ def _both(source: Source, exported: Exported, ids: list[list[int]]) -> tuple[lis
     assert source.head in POOLED
     truth: dict[int, np.ndarray] = {}
     found: dict[int, np.ndarray] = {}
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
-    for start in range(0, len(order), _AT_ONCE):
-        some = order[start : start + _AT_ONCE]
-        batch = [ids[i] for i in some]
-        truth |= dict(zip(some, source.rows(batch), strict=True))
-        found |= dict(zip(some, exported.rows(batch), strict=True))
+    for members in _by_length(ids):
+        batch = [ids[i] for i in members]
+        truth |= dict(zip(members, source.rows(batch), strict=True))
+        found |= dict(zip(members, exported.rows(batch), strict=True))
     return [truth[i] for i in range(len(ids))], [found[i] for i in range(len(ids))]
 
 
-def _by_length(ids: list[list[int]]) -> Iterator[list[list[int]]]:
-    ordered = sorted(ids, key=len)
+def _by_length(ids: list[list[int]]) -> Iterator[list[int]]:
+    """Who shares a batch, so that little is padded."""
+    ordered = sorted(range(len(ids)), key=lambda i: len(ids[i]))
     for start in range(0, len(ordered), _AT_ONCE):
         yield ordered[start : start + _AT_ONCE]
 
@@ -224,9 +217,3 @@ def _by_length(ids: list[list[int]]) -> Iterator[list[list[int]]]:
 def _cosines(one: np.ndarray, other: np.ndarray) -> np.ndarray:
     lengths = np.linalg.norm(one, axis=-1) * np.linalg.norm(other, axis=-1)
     return (one * other).sum(-1) / np.maximum(lengths, 1e-12)
-
-
-def _ranks(numbers: np.ndarray) -> np.ndarray:
-    values, places, counts = np.unique(numbers, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return (ends - (counts - 1) / 2)[places] if len(values) else np.zeros(0)

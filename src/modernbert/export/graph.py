@@ -4,7 +4,7 @@ Not a place for what a ModernBERT is (`network.py`). Why graphs are written and 
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
@@ -20,7 +20,6 @@ Precision = Literal["float32", "float16", "bfloat16", "int8"]
 """What weights are stored in. Halves are widened to float32 when a runtime loads them, so every runtime computes with them;
 int8 matrices are multiplied as such, with activations that are rounded when they are known: one scale a batch."""
 
-PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 OPSET = 20
 """Of the standard operators: the first with Gelu. onnxruntime from 1.17 on (native and web) and OpenVINO read it."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from modernbert.core.errors import UnsupportedError
-from modernbert.core.files import atomic_folder
+from modernbert.core.files import atomic_folder, write_json
 from modernbert.model.catalogue import take
 from modernbert.model.folder import check_free
 from modernbert.model.hub import folder_of
@@ -56,7 +56,7 @@ def _rewrite_tokenizer(path: Path) -> None:
     settings = {key: value for key, value in settings.items() if key not in _NEW} | {"tokenizer_class": _CLASS}
     if isinstance(settings.get("extra_special_tokens"), list):  # release 4 wants names for them
         settings["additional_special_tokens"] = settings.pop("extra_special_tokens")
-    _write_json(path, settings)
+    write_json(path, settings)
 
 
 def _copy_steps(said: Described, folder: Path) -> None:
@@ -69,9 +69,9 @@ def _copy_steps(said: Described, folder: Path) -> None:
         for path in (each for each in (step.folder or folder).glob("*") if each.is_file()):
             shutil.copyfile(path, folder / own / path.name)
         if step.kind == "Pooling":
-            _write_json(folder / own / "config.json", _old_pooling(step.settings))
+            write_json(folder / own / "config.json", _old_pooling(step.settings))
         listed.append({"idx": number, "name": str(number), "path": own, "type": CLASSES[step.kind]})
-    _write_json(folder / "modules.json", listed)
+    write_json(folder / "modules.json", listed)
     for name in _SETTINGS:
         where = said.folder if (said.folder / name).is_file() else said.model_folder
         if (where / name).is_file():
@@ -82,7 +82,3 @@ def _old_pooling(settings: Mapping[str, object]) -> Mapping[str, object]:
     """`pooling_mode_cls_token` and its like, which release 5.4 left for one word."""
     width = settings.get("word_embedding_dimension") or settings.get("embedding_dimension")
     return Pool.of(Step(kind="Pooling", settings=settings)).step(int(str(width))).settings
-
-
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -33,7 +33,7 @@ from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.store import encoder_of, load
 from modernbert.ops.packed import Packed
-from modernbert.retrieval.dense import Dense, Normalize
+from modernbert.retrieval.dense import Dense, Normalize, layers_of, width_behind
 from modernbert.retrieval.folder import describe, longest_for
 from modernbert.retrieval.late_folder import is_late, read_late
 from modernbert.retrieval.pooling import Pool
@@ -80,8 +80,7 @@ class Source:
             return len(config.labels)
         if self.head in ("question-answering", "multiple-choice"):
             return 2 if self.head == "question-answering" else 1
-        widths = [layer.linear.out_features for layer in self.behind if isinstance(layer, Dense)]
-        return widths[-1] if widths else config.hidden_size
+        return width_behind(self.behind, config.hidden_size)
 
     def write(self, graph: Graph) -> Shapes:
         """Write it into a graph; gives the outputs."""
@@ -156,8 +155,7 @@ def read_source(name: str, head: Head | None) -> Source:
                 f"{name}: leaves its prompt's tokens out of the mean, expected a mean over all: a graph does not know where a "
                 "prompt ends"
             )
-        for step in said.steps:
-            behind += [Dense.load(step)] if step.kind == "Dense" else [Normalize()] if step.kind == "Normalize" else []
+        behind = layers_of(said.steps)
     if found == "late":
         _, _, behind = read_late(folder, tokenizer)
     longest = longest_for(config, tokenizer, said.max_length) if found in ("embedding", "late") else None

@@ -1,6 +1,5 @@
 """Exported folders, whole or not at all: a graph, what reads it, and what was measured of it."""
 
-import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -9,7 +8,7 @@ from pathlib import Path
 
 from modernbert import __version__
 from modernbert.core.errors import UserError, require
-from modernbert.core.files import atomic_folder
+from modernbert.core.files import atomic_folder, write_json
 from modernbert.export.check import CLOSE, MOST_LOST, Quality, quality, worst_difference
 from modernbert.export.graph import OPSET, Graph, Precision
 from modernbert.export.source import Source, read_source
@@ -96,7 +95,7 @@ def export(
                 "--most-lost"
             )
         manifest = replace(manifest, worst_difference=worst, drop=None if lost is None else lost.drop)
-        _write_json(folder / FILE, asdict(manifest))
+        write_json(folder / FILE, asdict(manifest))
         size = sum(path.stat().st_size for path in (folder / manifest.file).parent.iterdir())
     return Report(manifest=manifest, quality=lost, bytes=size)
 
@@ -111,7 +110,7 @@ def _write(source: Source, folder: Path, backend: Backend, precision: Precision)
         shutil.rmtree((folder / file).parent)
         file = OPENVINO
     architecture = next(name for name, kind in ARCHITECTURES.items() if kind is type(source.model))
-    _write_json(folder / "config.json", to_mapping(source.model.config, architecture=architecture, dtype="float32"))
+    write_json(folder / "config.json", to_mapping(source.model.config, architecture=architecture, dtype="float32"))
     copy_tokenizer(tokenizer_folder(source.folder), folder)
     for name in _BESIDE:
         if (source.folder / name).is_file():
@@ -130,7 +129,7 @@ def _write(source: Source, folder: Path, backend: Backend, precision: Precision)
         worst_difference=float("nan"),
         versions=_versions(backend),
     )
-    _write_json(folder / FILE, asdict(manifest))
+    write_json(folder / FILE, asdict(manifest))
     return manifest
 
 
@@ -157,7 +156,3 @@ def _versions(backend: Backend) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -121,6 +121,11 @@ def layers_of(steps: Iterable[Step]) -> list[Dense | Normalize]:
     return [kinds[step.kind](step) for step in steps if step.kind in kinds]
 
 
+def width_behind(layers: Iterable[nn.Module], width: int) -> int:
+    """Numbers in a row behind the layers, of a row of `width` before them."""
+    return [width, *(layer.linear.out_features for layer in layers if isinstance(layer, Dense))][-1]
+
+
 def activation_of(name: str, where: str | Path) -> nn.Module:
     """What a folder means by `torch.nn.modules.activation.Tanh`. Names are looked up and never imported.
 

@@ -151,10 +151,9 @@ class Embedder:
         """Numbers in a vector, all dimensions kept."""
         if self.exported is not None:
             return self.exported.manifest.width
-        from modernbert.retrieval.dense import Dense
+        from modernbert.retrieval.dense import width_behind
 
-        widths = [layer.linear.out_features for layer in self.behind if isinstance(layer, Dense)]
-        return widths[-1] if widths else self.encoder.config.hidden_size
+        return width_behind(self.behind, self.encoder.config.hidden_size)
 
     def encode(
         self,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from modernbert.core.errors import CheckpointError, UnsupportedError
-from modernbert.core.files import atomic_folder
+from modernbert.core.files import atomic_folder, write_json
 from modernbert.model.config import ModelConfig
 from modernbert.model.folder import check_free
 from modernbert.text.tokenizer import Tokenizer
@@ -146,13 +146,13 @@ def write(
             name = f"{number}_{step.kind}"
             listed.append({"idx": number, "name": str(number), "path": name, "type": CLASSES[step.kind]})
             (inside / name).mkdir()
-            _write_json(inside / name / "config.json", step.settings)
+            write_json(inside / name / "config.json", step.settings)
             if step.tensors is not None:
                 tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in step.tensors.items()}
                 (inside / name / "model.safetensors").write_bytes(as_bytes(tensors))
-        _write_json(inside / _MODULES, listed)
-        _write_json(inside / _WHOLE, {key: value for key, value in settings.items() if value is not None})
-        _write_json(inside / _TRANSFORMER, {key: value for key, value in transformer.items() if value is not None})
+        write_json(inside / _MODULES, listed)
+        write_json(inside / _WHOLE, {key: value for key, value in settings.items() if value is not None})
+        write_json(inside / _TRANSFORMER, {key: value for key, value in transformer.items() if value is not None})
 
 
 def read_json(path: Path, kind: type[dict] | type[list]) -> dict | list:  # type: ignore[type-arg]
@@ -193,7 +193,3 @@ def _optional(path: Path) -> Settings:
     found = read_json(path, dict) if path.is_file() else {}
     assert isinstance(found, dict)
     return found
-
-
-def _write_json(path: Path, content: object) -> None:
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

@@ -20,7 +20,7 @@ from modernbert.model.encoder import Encoder
 from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.store import Dtype, load
 from modernbert.ops.packed import Packed
-from modernbert.retrieval.dense import Dense, Normalize
+from modernbert.retrieval.dense import Dense, Normalize, width_behind
 from modernbert.retrieval.expansion import Expansion, encode_expanded
 from modernbert.retrieval.folder import Step, describe, longest_for, write
 from modernbert.retrieval.late_folder import LateSettings, read_late
@@ -88,8 +88,7 @@ class LateInteraction:
     @property
     def width(self) -> int:
         """P."""
-        widths = [layer.linear.out_features for layer in self.behind if isinstance(layer, Dense)]
-        return widths[-1] if widths else self.encoder.config.hidden_size
+        return width_behind(self.behind, self.encoder.config.hidden_size)
 
     def encode_query(
         self, texts: Iterable[str], *, prompt: str | None = None, show_progress_bar: bool = False

@@ -10,7 +10,6 @@ Shapes:  B texts of one length   t tokens of the text   D width   C labels
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -19,6 +18,7 @@ from modernbert.infer.exported import refuse_exported
 from modernbert.model.twin import twin
 from modernbert.ops.packed import Packed
 from modernbert.tasks.classify import TextClassifier
+from modernbert.tasks.ranks import spearman
 from modernbert.tasks.words import split
 
 MOST_TOKENS_AT_ONCE = 4096
@@ -93,7 +93,7 @@ def explain(
     words = split(text).spans
     owner_t = _owners(places, words)
     weight_of = [float(sum(w for w, o in zip(weights_t, owner_t, strict=True) if o == n)) for n in range(len(words))]
-    falls = _occluded(classifier, ids, owner_t, len(words), target) if occlusion else None
+    falls = [fall for _, fall in occlude(classifier, text, name)] if occlusion else None
     return Explanation(
         text=text,
         label=name,
@@ -111,18 +111,21 @@ def explain(
         logit=ends[1],
         baseline=ends[0],
         gap=gap,
-        agreement=_spearman(weight_of, falls) if falls is not None else None,
+        agreement=spearman(weight_of, falls) if falls is not None and len(words) >= 3 else None,
     )
 
 
 def occlude(classifier: TextClassifier, text: str, label: str) -> list[tuple[str, float]]:
     """Each word of a short text, and how much the label's logit falls when it is [MASK]; quick, and needs no library."""
     encoded = classifier.tokenizer.encode([text], offsets=True)
-    words = split(text).spans
+    ids, words = encoded.ids[0], split(text).spans
     owner_t = _owners(encoded.offsets[0], words)
-    target = classifier.model.config.labels.index(label)
-    falls = _occluded(classifier, encoded.ids[0], owner_t, len(words), target)
-    return [(text[start:end], fall) for (start, end), fall in zip(words, falls, strict=True)]
+    target, mask = classifier.model.config.labels.index(label), classifier.tokenizer.mask_id
+    variants = [
+        [mask if owner == n else token for token, owner in zip(ids, owner_t, strict=True)] for n in range(len(words))
+    ]
+    whole, *rest = (float(row[target]) for row in classifier.engine.run_ids([ids, *variants], classifier.logits))
+    return [(text[start:end], whole - each) for (start, end), each in zip(words, rest, strict=True)]
 
 
 def _integrated(
@@ -162,21 +165,3 @@ def _owners(places: Sequence[tuple[int, int]], words: Sequence[tuple[int, int]])
         next((n for n, (a, b) in enumerate(words) if start < b and end > a), -1) if start < end else -1
         for start, end in places
     ]
-
-
-def _occluded(
-    classifier: TextClassifier, ids: list[int], owners: Sequence[int], num_words: int, target: int
-) -> list[float]:
-    mask = classifier.tokenizer.mask_id
-    variants = [
-        [mask if owner == n else token for token, owner in zip(ids, owners, strict=True)] for n in range(num_words)
-    ]
-    whole, *rest = (float(row[target]) for row in classifier.engine.run_ids([ids, *variants], classifier.logits))
-    return [whole - each for each in rest]
-
-
-def _spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
-    if len(one) < 3:
-        return None
-    ranks = [np.argsort(np.argsort(each)) for each in (one, other)]
-    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])

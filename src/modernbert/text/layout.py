@@ -6,7 +6,6 @@ servers and converters that are built on an older `tokenizers`.
 """
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +13,7 @@ import tokenizers
 from tokenizers import AddedToken
 
 from modernbert.core.errors import UserError
-from modernbert.core.files import write_atomically
+from modernbert.core.files import write_json
 
 ROLES = ("unk", "cls", "sep", "pad", "mask")
 """What a special token can be for, in the order of their ids in ModernBERT."""
@@ -67,9 +66,9 @@ def write_folder(folder: Path, parts: Parts) -> None:
         else token
         for role, token in roles.items()
     }
-    _write_json(folder / "tokenizer.json", _with_plain_merges(json.loads(fast.to_str())))
-    _write_json(folder / "tokenizer_config.json", config)
-    _write_json(folder / "special_tokens_map.json", special)
+    write_json(folder / "tokenizer.json", _with_plain_merges(json.loads(fast.to_str())))
+    write_json(folder / "tokenizer_config.json", config)
+    write_json(folder / "special_tokens_map.json", special)
 
 
 def _apply_flags(folder: Path, config: dict, fast: tokenizers.Tokenizer) -> None:
@@ -155,9 +154,3 @@ def _with_plain_merges(content: dict) -> dict:
     if not any(" " in piece for merge in merges for piece in merge):
         content["model"] |= {"merges": [" ".join(merge) for merge in merges]} if merges else {}
     return content
-
-
-def _write_json(path: Path, content: Mapping) -> None:
-    with write_atomically(path, "w") as file:
-        json.dump(content, file, ensure_ascii=False, indent=2)
-        file.write("\n")
