@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -12,6 +12,9 @@ import numpy as np
 from http_client import Answer, Client
 
 BUSY = 429
+
+_LOOK = 16
+"""After so many arrivals it is seen whether it is worth going on."""
 
 Check = Callable[[int, Answer], None]
 """Looks at the answer to the request of this place; raises AssertionError where it is wrong."""
@@ -93,32 +96,33 @@ def open_loop(
     load = Load()
     arrivals = np.cumsum(np.random.default_rng(seed).exponential(1 / rate, max(1, round(rate * seconds)))).tolist()
 
-    async def one(client: Client, place: int, at: float) -> None:
-        await asyncio.sleep(at - time.perf_counter())
-        await _ask(client, path, bodies, place % len(bodies), at, load, check)
-
     async def run() -> None:
-        async with Client(port) as client:
-            began = time.perf_counter()
-            tasks = [asyncio.create_task(one(client, place, began + at)) for place, at in enumerate(arrivals)]
-            if limit is None:
-                await asyncio.gather(*tasks)
-                return
-            waiting = set(tasks)
-            while waiting:
-                _, waiting = await asyncio.wait(waiting, timeout=limit / 4)
-                now = time.perf_counter() - began
-                late = sum(each > limit for each in load.latencies)
-                late += sum(at + limit < now and not task.done() for at, task in zip(arrivals, tasks, strict=True))
-                if late > len(tasks) / 100 + 1:
-                    load.failures.append(f"{late} of {len(tasks)} took longer than {limit:g} s")
-                    for task in waiting:
-                        task.cancel()
-                    await asyncio.gather(*waiting, return_exceptions=True)
-                    return
+        async with Client(port) as client, asyncio.TaskGroup() as group:
+            began, waiting = time.perf_counter(), dict[asyncio.Task, float]()
+            for place, at in enumerate(arrivals):
+                if (left := began + at - time.perf_counter()) > 0:
+                    await asyncio.sleep(left)
+                asked = _ask(client, path, bodies, place % len(bodies), began + at, load, check)
+                waiting[task := group.create_task(asked)] = began + at
+                task.add_done_callback(waiting.pop)
+                if limit is not None and place % _LOOK == 0 and _is_hopeless(load, waiting, limit, len(arrivals)):
+                    break
+            while limit is not None and waiting and not _is_hopeless(load, waiting, limit, len(arrivals)):
+                await asyncio.wait(waiting, timeout=limit / 4)
+            if limit is not None and waiting:
+                load.failures.append(f"more than one in a hundred of {len(arrivals)} took longer than {limit:g} s")
+                for task in list(waiting):
+                    task.cancel()
 
     _timed(load, run)
     return load
+
+
+def _is_hopeless(load: Load, waiting: Mapping[asyncio.Task, float], limit: float, num_all: int) -> bool:
+    """Whether more than one in a hundred took longer than the limit, those counted that still wait."""
+    now = time.perf_counter()
+    late = sum(each > limit for each in load.latencies) + sum(at + limit < now for at in waiting.values())
+    return late > num_all / 100 + 1
 
 
 def highest_rate(holds: Callable[[float], bool], low: float, high: float, steps: int) -> float:

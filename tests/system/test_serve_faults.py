@@ -21,7 +21,7 @@ import orjson
 import pytest
 
 from modernbert.retrieval.embedder import Embedder
-from modernbert.serve.run import HEADERS
+from modernbert.serve.connection import HEADERS
 from support.served import folder_of
 from support.waiting import WAIT, until
 

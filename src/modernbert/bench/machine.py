@@ -1,6 +1,5 @@
 """What this machine is and what it will use; for `doctor`, and as the record beside every benchmark."""
 
-import os
 import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -9,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import torch
 
+from modernbert.core.cores import cores
 from modernbert.model.precision import best_precision
 from modernbert.ops.attention import choose, why_not
 from modernbert.ops.native.build import PACKAGED
@@ -92,7 +92,7 @@ def examine(packages: Sequence[str] = _PACKAGES) -> Machine:
     problems = {name: why_not(name, device, precision.dtype, head_size=64) for name in _BACKENDS}
     return Machine(
         cpu=torch.cuda.get_device_name() if device.type == "cuda" else _cpu_name(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+        cores=len(cores()),
         threads=torch.get_num_threads(),
         device=device.type,
         dtype=precision.name,

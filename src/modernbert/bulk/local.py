@@ -18,17 +18,13 @@ from typing import Self
 from modernbert.bulk.config import Recipe
 from modernbert.bulk.pool import Event, Lost
 from modernbert.bulk.worker import serve
+from modernbert.core.cores import cores
 from modernbert.data.corpus_files import CorpusFile
 
 _PATIENCE_S = 5.0
 """That a process gets to end by itself."""
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS")
-
-
-def cores() -> list[int]:
-    """Those that this process may use."""
-    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else list(range(os.cpu_count() or 1))
 
 
 class LocalPool:

@@ -92,7 +92,8 @@ class Annotate:
             return RayPool(
                 recipe, root, address=self.ray_address, num_workers=self.workers, most=num_shards, gpus=self.gpus
             )
-        from modernbert.bulk.local import LocalPool, cores
+        from modernbert.bulk.local import LocalPool
+        from modernbert.core.cores import cores
 
         wanted = self.workers or max(1, len(cores()) // self.threads)
         return LocalPool(recipe, root, min(wanted, num_shards))

@@ -32,7 +32,7 @@ class Serve(Settings):
         """Serve until stopped."""
         from modernbert.core.errors import require
 
-        for module in ("fastapi", "uvicorn", "orjson", "prometheus_client"):
+        for module in ("fastapi", "uvicorn", "httptools", "orjson", "prometheus_client"):
             require(module, extra="serve")
         spin_briefly(os.environ)
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Literal, NamedTuple
 
 from modernbert.core.config import to_plain
+from modernbert.core.cores import cores
 from modernbert.core.errors import UserError
 from modernbert.core.files import write_atomically
 from modernbert.core.log import progress
@@ -123,7 +124,7 @@ def tokenize(
     """
     if not 0 <= hold_out < 1:
         raise UserError(f"hold_out is {hold_out}, expected a share from 0 to below 1, such as 0.01")
-    num_workers = _num_cores() if num_workers is None else num_workers
+    num_workers = len(cores()) if num_workers is None else num_workers
     if num_workers < 0:
         raise UserError(f"num_workers is {num_workers}, expected 0 or more")
     filters = filters or Filters()
@@ -285,11 +286,6 @@ def _ordered(
 
 def _texts(batch: list[_Entry]) -> list[str]:
     return [entry.text for entry in batch if not entry.reason]
-
-
-def _num_cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _core_seconds() -> float:

@@ -1,15 +1,17 @@
 """One device and its owner: a thread that packs documents of everybody's calls into batches and runs them.
 
-Each call tokenises in its own thread, hands its documents over and waits. Nothing is waited for when the device is free: a batch
+Each call hands its documents over and waits; texts are cut in a few threads, which all share. Nothing is waited for when the device is free: a batch
 is what is there. Who is next, `queue.py` says.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from modernbert.core.cores import cores
 from modernbert.core.log import say
 from modernbert.infer.batches import Batches
 from modernbert.infer.exported import Rectangles
@@ -97,6 +99,8 @@ class Desk:
         self._is_closing = False
         self.watch = watch
         """Told of every batch, in the owner's thread."""
+        self.tokenizing = ThreadPoolExecutor(len(cores()), thread_name_prefix="desk-tokenize")
+        """Where texts are cut."""
         self._began: float | None = None
         self._owner = threading.Thread(target=self._serve, name="desk", daemon=True)
         self._owner.start()

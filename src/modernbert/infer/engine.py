@@ -87,6 +87,7 @@ class Engine:
     def share(self, desk: "Desk") -> None:
         """From now on the desk runs the batches, in which documents of several calls and engines may be."""
         self._desk, self._shared = desk, self._batches(is_few=False)
+        self.tokenizer.confine(desk.tokenizing)
 
     @property
     def too_long(self) -> TooLong:

@@ -51,6 +51,10 @@ class Metrics:
         self._requests.labels(route, str(status)).inc()
         self._latency.labels(route).observe(seconds)
 
+    def refused(self, route: str, status: int, count: int) -> None:
+        """So many were answered before they began."""
+        self._requests.labels(route, str(status)).inc(count)
+
     def text(self) -> bytes:
         """All of them, as Prometheus reads them."""
         return generate_latest(self._registry)

@@ -1,34 +1,28 @@
 """A server from its start to its end: open models, listen, warm up, answer, and stop without losing an answer."""
 
-import asyncio
+import gc
 import resource
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from types import FrameType
 
-import h11
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from modernbert.core.errors import UserError
 from modernbert.core.log import say
 from modernbert.serve.app import application
 from modernbert.serve.config import Settings
+from modernbert.serve.connection import Connection
 from modernbert.serve.models import Models
-
-HEADERS = 10.0
-"""Seconds in which a client that begins a request has sent its headers."""
+from modernbert.serve.watch import Refusals
 
 _KEEP_ALIVE = 75
 """Seconds that a connection may rest: longer than a proxy's own, so that it is never closed under a request."""
 
 _BACKLOG = 2048
 """Connections that may wait to be taken: as many as uvicorn's own."""
-
-_SPARE = 64
-"""Files that connections leave alone: indexes, logs, weights."""
-
 
 SLICE = 0.0005
 """Seconds after which a thread that wants the interpreter gets it: Python's own 5 ms, once for each step of a model while requests
@@ -47,6 +41,8 @@ def run(sources: Sequence[str], settings: Settings) -> None:
         for name in models.names():
             about = models.about(name)
             say(f"{name}: {', '.join(about.abilities)}; {about.num_parameters:,} parameters, {about.dtype}")
+        gc.collect()
+        gc.freeze()  # what is there by now stays: looking through all of it again took a fifth of the loop's time under load
         address.listen(_BACKLOG)
         say(f"serving on http://{settings.host}:{address.getsockname()[1]}")
         Server(models).run(sockets=[address])
@@ -82,12 +78,13 @@ class Server(uvicorn.Server):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         if soft != hard:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        app = application(settings, models)
         super().__init__(
             uvicorn.Config(
-                application(settings, models),
+                app,
                 host=settings.host,
                 port=settings.port,
-                http=Patient,
+                http=partial(Connection, why_not=models.why_not, refused=Refusals(app.state.metrics)),  # type: ignore[arg-type]
                 ws="none",
                 log_level="error",
                 access_log=False,
@@ -101,38 +98,3 @@ class Server(uvicorn.Server):
         """Told to stop."""
         self._models.is_ready = False
         super().handle_exit(sig, frame)
-
-
-class Patient(H11Protocol):
-    """A connection that waits for headers so long and no longer, and is closed at once where there are too many."""
-
-    _timer: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Somebody is there."""
-        super().connection_made(transport)
-        if len(self.connections) > resource.getrlimit(resource.RLIMIT_NOFILE)[0] - _SPARE:
-            transport.close()
-            return
-        self._hurry()
-
-    def data_received(self, data: bytes) -> None:
-        """Somebody said something: is a request whole?"""
-        super().data_received(data)
-        if self.conn.their_state is not h11.IDLE:
-            self._rest()
-        elif self._timer is None:
-            self._hurry()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Nobody is there any more."""
-        self._rest()
-        super().connection_lost(exc)
-
-    def _hurry(self) -> None:
-        self._timer = self.loop.call_later(HEADERS, self.transport.close)
-
-    def _rest(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None

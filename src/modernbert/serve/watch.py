@@ -6,6 +6,7 @@ Never a text, a header or a query: what a client sends is nobody's business. A p
 import asyncio
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import import_module
@@ -21,6 +22,12 @@ GONE = 499
 
 BUG = 500
 """A request whose work raised what nobody expected."""
+
+
+_NO_ROUTE = "none"
+
+_LINE_S = 1.0
+"""Seconds of refusals that one line tells of."""
 
 
 class _NotTakenError(Exception):
@@ -73,22 +80,42 @@ class Watch:
                 found = {"method": scope["method"][:16], "route": route, "status": status}
                 if (ticket := scope.get("state", {}).get("ticket")) is not None:
                     found["tokens"] = ticket.num_tokens
-                _log(scope, found, seconds)
+                _log((scope.get("client") or ("",))[0], found, seconds)
                 if span is not None:
                     span.update_name(f"{found['method']} {route}")
                     span.set_attributes({f"http.{name}": value for name, value in found.items()})
 
 
-def _log(scope: Scope, found: Mapping[str, object], seconds: float) -> None:
-    client = scope.get("client") or ("", 0)
+class Refusals:
+    """What is refused before it becomes a request: counted, and one line a second for all of them, since they come by thousands."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Begin."""
+        self._metrics = metrics
+        self._counts: Counter[int] = Counter()
+
+    def __call__(self, status: int) -> None:
+        """There is one more. In the event loop's thread."""
+        if not self._counts:
+            asyncio.get_running_loop().call_later(_LINE_S, self._write)
+        self._counts[status] += 1
+
+    def _write(self) -> None:
+        for status, count in self._counts.items():
+            self._metrics.refused(_NO_ROUTE, status, count)
+            _log("", {"route": _NO_ROUTE, "status": status, "count": count}, 0.0)
+        self._counts.clear()
+
+
+def _log(client: str, found: Mapping[str, object], seconds: float) -> None:
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    line = {"time": at, "client": client[0], **found, "seconds": round(seconds, 6)}
+    line = {"time": at, "client": client, **found, "seconds": round(seconds, 6)}
     sys.stderr.write(orjson.dumps(line).decode() + "\n")
 
 
 def _route(scope: Scope) -> str:
     """As it is written in the code: a path that nobody serves could be anything."""
-    return getattr(scope.get("route"), "path", "none")
+    return getattr(scope.get("route"), "path", _NO_ROUTE)
 
 
 def _spans() -> "Any":

@@ -9,6 +9,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -80,6 +81,8 @@ class Tokenizer:
         self._roles = dict(roles)
         self._longest = longest
         self._frames = {num_texts: _frame(fast, num_texts) for num_texts in (1, 2)}
+        self._threads: Executor | None = None
+        """Which alone cut; absent: whoever asks."""
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -100,6 +103,13 @@ class Tokenizer:
         transformers' `AutoTokenizer` reads the folder, old and new, with or without a model's `config.json` beside it.
         """
         write_folder(Path(folder), Parts(self._fast, self._roles, self._longest))
+
+    def confine(self, threads: Executor) -> None:
+        """From now on texts are cut in these threads, whoever asks: every thread that cuts keeps some megabytes for good.
+
+        None of them may ask itself.
+        """
+        self._threads = threads
 
     def encode(
         self,
@@ -136,24 +146,10 @@ class Tokenizer:
                 raise UserError(f"{len(columns[0])} texts but {len(columns[1])} pairs: give every text its pair")
         frame = self._frames[len(columns)] if special else [[]] * (len(columns) + 1)
         room = None if longest is None else _room(longest, frame)
-
         fast = self._literal if literal else self._fast
-        run = fast.encode_batch if offsets else fast.encode_batch_fast
-        encoded = [run(column, add_special_tokens=False) for column in columns]
-        ids, parts, num_cut, spans = [], [], [], []
-        for row, encodings in enumerate(zip(*encoded, strict=True)):
-            lengths = [len(encoding) for encoding in encodings]
-            kept = _fit(lengths, room)
-            ids.append(_enclose(frame, [encoding.ids[:n] for encoding, n in zip(encodings, kept, strict=True)]))
-            parts.append(_parts(frame, kept))
-            num_cut.append(sum(lengths) - sum(kept))
-            if offsets:
-                nowhere = [[(0, 0)] * len(special_ids) for special_ids in frame]
-                places = [
-                    _trimmed(column[row], encoding.offsets) for column, encoding in zip(columns, encodings, strict=True)
-                ]
-                spans.append(_enclose(nowhere, [place[:n] for place, n in zip(places, kept, strict=True)]))
-        return Encoded(ids=ids, parts=parts, num_cut=num_cut, spans=spans if offsets else None)
+        if self._threads is None:
+            return _cut(fast, columns, frame, room, offsets=offsets)
+        return self._threads.submit(_cut, fast, columns, frame, room, offsets=offsets).result()
 
     def enclose(self, first: Sequence[int], second: Sequence[int] | None = None) -> list[int]:
         """Put the special tokens around ids, for who cuts documents into pieces after encoding.
@@ -260,10 +256,38 @@ class Tokenizer:
         return self._longest
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in self.__dict__.items() if name != "_literal"}  # it would forget its flag
+        state = {name: value for name, value in self.__dict__.items() if name != "_literal"}  # it would forget its flag
+        state["_threads"] = None
+        return state
 
     def __repr__(self) -> str:
         return f"Tokenizer({self.vocab_size} tokens, longest {self.longest or 'not stated'})"
+
+
+def _cut(
+    fast: tokenizers.Tokenizer,
+    columns: list[list[str]],
+    frame: list[list[int]],
+    room: int | None,
+    *,
+    offsets: bool,
+) -> Encoded:
+    run = fast.encode_batch if offsets else fast.encode_batch_fast
+    encoded = [run(column, add_special_tokens=False) for column in columns]
+    ids, parts, num_cut, spans = [], [], [], []
+    for row, encodings in enumerate(zip(*encoded, strict=True)):
+        lengths = [len(encoding) for encoding in encodings]
+        kept = _fit(lengths, room)
+        ids.append(_enclose(frame, [encoding.ids[:n] for encoding, n in zip(encodings, kept, strict=True)]))
+        parts.append(_parts(frame, kept))
+        num_cut.append(sum(lengths) - sum(kept))
+        if offsets:
+            nowhere = [[(0, 0)] * len(special_ids) for special_ids in frame]
+            places = [
+                _trimmed(column[row], encoding.offsets) for column, encoding in zip(columns, encodings, strict=True)
+            ]
+            spans.append(_enclose(nowhere, [place[:n] for place, n in zip(places, kept, strict=True)]))
+    return Encoded(ids=ids, parts=parts, num_cut=num_cut, spans=spans if offsets else None)
 
 
 def _is_unused(token: str) -> bool:

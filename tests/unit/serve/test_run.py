@@ -12,6 +12,7 @@ import pytest
 
 from modernbert.core.errors import UserError
 from modernbert.retrieval.embedder import Embedder
+from modernbert.serve import connection
 from modernbert.serve import run as run_file
 from modernbert.serve.config import Settings
 from modernbert.serve.models import Models
@@ -39,7 +40,7 @@ def _post(address, **body):
 
 
 def test_a_client_that_never_ends_its_headers_is_let_go(monkeypatch):
-    monkeypatch.setattr(run_file, "HEADERS", 0.2)
+    monkeypatch.setattr(connection, "HEADERS", 0.2)
     with _live() as (_, address, _):
         with socket.create_connection(address, WAIT) as silent, socket.create_connection(address, WAIT) as slow:
             slow.sendall(b"POST /embed HTTP/1.1\r\nhost: a\r\n")
@@ -70,10 +71,10 @@ def test_an_answer_does_not_wait_for_the_client_to_acknowledge_its_headers():
 
 def test_connections_beyond_the_systems_files_are_closed_at_once(monkeypatch):
     with _live() as (_, address, _):
-        monkeypatch.setattr(run_file, "_SPARE", 10**9)
+        monkeypatch.setattr(connection, "_SPARE", 10**9)
         with socket.create_connection(address, WAIT) as one:
             assert one.recv(1) == b""
-        monkeypatch.setattr(run_file, "_SPARE", 64)
+        monkeypatch.setattr(connection, "_SPARE", 64)
         assert _post(address, inputs="a").status_code == 200
 
 

@@ -1,4 +1,5 @@
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -267,3 +268,24 @@ def test_a_template_that_is_more_than_a_frame_is_refused(tokenizer):
         UnsupportedError, match=r"post-processor makes '.*' of 2 times 'a': expected special tokens around"
     ):
         Tokenizer(fast, {}, None)
+
+
+def test_confined_texts_are_cut_in_those_threads_only_and_are_the_same(tokenizer):
+    alone = tokenizer.encode(NASTY, NASTY, longest=40, offsets=True)
+    names: list[str] = []
+
+    class Noted(ThreadPoolExecutor):
+        def submit(self, work, *args, **kwargs):
+            return super().submit(lambda: names.append(threading.current_thread().name) or work(*args, **kwargs))
+
+    with Noted(1, thread_name_prefix="cutter") as threads, ThreadPoolExecutor(4) as askers:
+        confined = pickle.loads(pickle.dumps(tokenizer))
+        confined.confine(threads)
+        found = list(askers.map(lambda _: confined.encode(NASTY, NASTY, longest=40, offsets=True), range(8)))
+        with pytest.raises(UserError):
+            confined.encode(["\ud800"])
+    assert found == [alone] * 8
+    assert set(names) == {"cutter_0"}
+    assert pickle.loads(pickle.dumps(confined)).encode(NASTY).ids == tokenizer.encode(NASTY).ids, (
+        "a copy has no threads"
+    )

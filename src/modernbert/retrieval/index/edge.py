@@ -4,12 +4,12 @@ Dense vectors get an HNSW graph once there are enough of them (`flush` builds it
 candidates that something else found; words are a sparse vector; metadata has payload indexes.
 """
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from modernbert.core.cores import cores
 from modernbert.core.errors import require
 from modernbert.retrieval.index._qdrant import (
     DENSE,
@@ -134,7 +134,7 @@ class EdgeStore(QdrantStore):
         return edge.EdgeConfig(
             vectors=vectors,
             sparse_vectors={WORDS: edge.EdgeSparseVectorParams()},
-            max_search_threads=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None,
+            max_search_threads=len(cores()),
         )
 
 
