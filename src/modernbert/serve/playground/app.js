@@ -2,15 +2,7 @@
 
 import { Refusal, ask } from "./ask.js";
 import { choice, el } from "./dom.js";
-import alike from "./alike.js";
-import entities from "./entities.js";
-import fill from "./fill.js";
-import inside from "./inside.js";
-import match from "./match.js";
-import search from "./search.js";
-import sentiment from "./sentiment.js";
-
-const PANELS = [fill, sentiment, entities, alike, match, search, inside];
+import { PANELS, serving } from "./panels.js";
 
 const main = document.getElementById("panel");
 const spoken = document.getElementById("spoken");
@@ -21,8 +13,7 @@ start();
 async function start() {
   try {
     const [server, indexes] = await Promise.all([ask("inside/server"), ask("indexes")]);
-    const serving = server.models.map((model) => model.name).join(", ");
-    document.getElementById("serving").textContent = `serving ${serving}`;
+    document.getElementById("serving").textContent = serving(server);
     const show = () => open(server, indexes);
     window.addEventListener("hashchange", show);
     show();

@@ -1,0 +1,326 @@
+"""A folder that is a page, and a package for npm: the model computes in a browser's tab, and nothing leaves it.
+
+The page is the server's playground with another door: `page/ask.js` answers from a worker where the playground's asks a server.
+Runtime and tokenizer come from npm when the folder is made. Why: docs/decisions/023.
+
+Shapes:  M blanks   V vocabulary   D width
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from string import Template
+from typing import cast
+
+import numpy as np
+
+from modernbert import __version__
+from modernbert.core import packaged
+from modernbert.core.errors import UnsupportedError, UserError, require
+from modernbert.core.files import atomic_folder, write_json
+from modernbert.export.check import batches, difference
+from modernbert.export.graph import Graph
+from modernbert.export.network import Network, write_blanks
+from modernbert.export.npm import Package, read_files
+from modernbert.export.source import Source, read_source
+from modernbert.infer.runtimes import open_session
+from modernbert.model.folder import check_free
+from modernbert.model.heads import MaskedLM
+from modernbert.model.hub import tokenizer_folder
+from modernbert.retrieval.folder import describe, whole_number
+from modernbert.retrieval.prompts import Prompts
+from modernbert.retrieval.similarity import similarity_named, unit
+from modernbert.tasks.prediction import softmax
+
+CLOSE = 1e-3
+"""Largest difference of a unit vector's numbers, or of probabilities, between Python and the page."""
+
+PROBE = "Grace Hopper’s naïve café, 東京 🌫️:\n    return [MASK] + 1;  the old lighthouse [MASK] over the sea."
+"""What the page computes before it says that it works: words, code, white space, and what tokenizers get wrong."""
+
+RUNTIME = Package(
+    name="onnxruntime-web",
+    version="1.30.0",
+    sha512="q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ==",
+)
+TOKENIZERS = Package(
+    name="@huggingface/tokenizers",
+    version="0.2.0",
+    sha512="LidMHe1FpcSYH4vcSjXooda34pC0M8m1gmDOv7SQi6Iv+ib1zX7J3sHBCC9/3FPCkn2k1b55FneVqMRxrr99pg==",
+)
+
+_RUNTIMES = {
+    "wasm": ("dist/ort.wasm.bundle.min.mjs", "dist/ort-wasm-simd-threaded.wasm"),
+    "webgpu": ("dist/ort.webgpu.bundle.min.mjs", "dist/ort-wasm-simd-threaded.asyncify.wasm"),
+}
+"""What a browser loads: its code, and what is compiled. The second has both WebGPU and WASM in it, and is twice as large."""
+
+_TOKENIZER = {"dist/tokenizers.min.mjs": "tokenizers.js", "LICENSE": "tokenizers.LICENSE"}
+
+_WEB = Path(__file__).parent / "web"
+_PLAYGROUND = Path(__file__).parents[1] / "serve" / "playground"
+_SHARED = ("app.js", "dom.js", "fill.js", "alike.js", "search.js", "style.css", "icon.svg")
+"""Files, not code: the server's page and this one are one page."""
+
+_MASKED = 7
+"""Every seventh token is a blank when the graph is checked."""
+
+_TOP = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One model of the page."""
+
+    name: str
+    head: str
+    worst_difference: float
+    """From the model in torch, of `CLOSE`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """What was written, in bytes."""
+
+    parts: tuple[Part, ...]
+    bytes: int
+    without_gpu: int
+    """What a browser without WebGPU downloads."""
+    with_gpu: int
+
+
+def export_browser(name: str, out: Path, *, embedder: str | None = None, runtime: Path | None = None) -> Bundle:
+    """Write the page, and keep it only if its graphs give what the models give.
+
+    Args:
+        name: a masked language model or an embedder: a packaged model, whose embedding head comes along, a folder or a Hub id.
+        out: a new folder.
+        embedder: a second model, for similarity and search.
+        runtime: a folder with the archives of `RUNTIME` and `TOKENIZERS`; absent: npm fetches them.
+
+    Raises:
+        UserError: `out` is taken, npm's packages cannot be had, or a graph differs from its model; nothing is left behind.
+        UnsupportedError: the model has a head that the page has no use for.
+    """
+    check_free(out)
+    require("onnx", extra="onnx")
+    require("onnxruntime", extra="onnx")
+    sources = _sources(name, embedder)
+    code = read_files(RUNTIME, [file for pair in _RUNTIMES.values() for file in pair], runtime)
+    tokenizer = read_files(TOKENIZERS, list(_TOKENIZER), runtime)
+    with atomic_folder(out) as folder:
+        runtimes = {kind: _write_runtime(folder / "runtime", code, files) for kind, files in _RUNTIMES.items()}
+        for file, renamed in _TOKENIZER.items():
+            (folder / "runtime" / renamed).write_bytes(tokenizer[file])
+        (folder / "model").mkdir()
+        described, parts = [], []
+        for source in sources:
+            entry, part = _write_model(folder / "model", source)
+            described.append(entry)
+            parts.append(part)
+        manifest = {"modernbert": __version__, "close": CLOSE, "models": described, "runtimes": runtimes}
+        write_json(folder / "model" / "manifest.json", manifest)
+        _write_page(folder, name, parts)
+        models = sum(path.stat().st_size for path in (folder / "model").iterdir())
+        return Bundle(
+            parts=tuple(parts),
+            bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
+            without_gpu=models + runtimes["wasm"]["bytes"],
+            with_gpu=models + runtimes["webgpu"]["bytes"],
+        )
+
+
+def _sources(name: str, embedder: str | None) -> list[Source]:
+    """A page has one model that fills blanks, one that makes vectors, or both."""
+    found = [read_source(name, None)]
+    if found[0].head not in ("fill-mask", "embedding"):
+        raise UnsupportedError(
+            f"{name}: found the head {found[0].head}, expected fill-mask or embedding, which the page has panels for: export "
+            "it with modernbert export onnx"
+        )
+    own = f"{name}:embedding"
+    if embedder is None and found[0].head == "fill-mask" and own in packaged.names():
+        embedder = own
+    if embedder is not None:
+        if found[0].head == "embedding":
+            raise UserError(f"{name}: found an embedder, expected a masked language model beside --embedder {embedder}")
+        found.append(read_source(embedder, "embedding"))
+    return found
+
+
+def _write_model(folder: Path, source: Source) -> tuple[dict[str, object], Part]:
+    """The graph in float16, the tokenizer, and what has to come out of them; checked here before the page checks it again."""
+    onnx = require("onnx", extra="onnx")
+    graph = Graph("float16")
+    is_filler = source.head == "fill-mask"
+    if is_filler:
+        model = cast("MaskedLM", source.model)
+        shapes = write_blanks(Network(graph, model.model, prefix="model."), model, source.tokenizer.mask_id)
+    else:
+        shapes = source.write(graph)
+    whole = folder / f"{source.head}.onnx"
+    output = "logits" if is_filler else "sentence_embedding"
+    onnx.save_model(graph.finish(shapes, {"head": source.head, "source": source.name}), whole)
+    worst = _worst_difference(source, whole, output)
+    if not worst <= CLOSE:
+        raise UserError(
+            f"{source.name}: computes something else in float16, by {worst:.1e}, expected {CLOSE:g} at most: nothing was written; "
+            "train it in float32 or bfloat16 with smaller weights, or use modernbert export onnx"
+        )
+    size = whole.stat().st_size
+    whole.with_suffix(".onnx.gz").write_bytes(gzip.compress(whole.read_bytes(), 6, mtime=0))
+    whole.unlink()
+    entry: dict[str, object] = {
+        "head": source.head,
+        "name": source.name,
+        "file": f"{source.head}.onnx.gz",
+        "bytes": (folder / f"{source.head}.onnx.gz").stat().st_size,
+        "unpacked": size,
+        "output": output,
+        "longest": source.longest,
+        "tokenizer": _write_tokenizer(folder, source),
+        **(_said_of_filler(source) if is_filler else _said_of_embedder(source)),
+    }
+    return entry, Part(name=source.name, head=source.head, worst_difference=worst)
+
+
+def _worst_difference(source: Source, path: Path, output: str) -> float:
+    """Infinite where something is no number."""
+    run = open_session(path, "onnxruntime", outputs=(output,))
+    worst = 0.0
+    for batch in batches(source):
+        documents, at = _with_blanks(batch, source) if source.head == "fill-mask" else (batch, None)
+        ids = np.full((len(documents), max(map(len, documents))), source.tokenizer.pad_id)
+        mask = np.zeros_like(ids)
+        for row, document in enumerate(documents):
+            ids[row, : len(document)], mask[row, : len(document)] = document, 1
+        found = run(ids, mask)[0]
+        rows = source.rows(documents)
+        if at is None:
+            truth, found = unit(np.stack(list(rows))), unit(found)
+        else:
+            truth = softmax(np.concatenate([row[places] for row, places in zip(rows, at, strict=True)]))
+            found = softmax(found)
+        worst = max(worst, difference(found, truth))
+    return worst
+
+
+def _with_blanks(batch: list[list[int]], source: Source) -> tuple[list[list[int]], list[list[int]]]:
+    mask_id = source.tokenizer.mask_id
+    documents = [
+        [mask_id if place % _MASKED == 0 else each for place, each in enumerate(document)] for document in batch
+    ]
+    return documents, [[place for place, each in enumerate(row) if each == mask_id] for row in documents]
+
+
+def _write_tokenizer(folder: Path, source: Source) -> dict[str, object]:
+    """Its file, shared by models that have the same; and the special tokens around a text."""
+    content = (tokenizer_folder(source.folder) / "tokenizer.json").read_bytes()
+    path = folder / "tokenizer.json"
+    if path.is_file() and path.read_bytes() != content:
+        path = folder / f"tokenizer-{source.head}.json"
+    path.write_bytes(content)
+    marker = -1
+    framed = source.tokenizer.enclose([marker])
+    start = framed.index(marker)
+    return {
+        "file": path.name,
+        "bytes": len(content),
+        "before": framed[:start],
+        "after": framed[start + 1 :],
+        "mask": source.tokenizer.token(source.tokenizer.mask_id),
+        "mask_id": source.tokenizer.mask_id,
+    }
+
+
+def _said_of_filler(source: Source) -> dict[str, object]:
+    ids = source.tokenizer.encode([PROBE.replace("[MASK]", source.tokenizer.token(source.tokenizer.mask_id))]).ids[0]
+    at = [place for place, each in enumerate(ids) if each == source.tokenizer.mask_id]
+    shares_MV = softmax(next(source.rows([ids]))[at])
+    best = np.argsort(-shares_MV, axis=1, kind="stable")[:, :_TOP]
+    return {
+        "probe": {
+            "text": PROBE.replace("[MASK]", source.tokenizer.token(source.tokenizer.mask_id)),
+            "ids": ids,
+            "best": best.tolist(),
+            "values": _rounded(np.take_along_axis(shares_MV, best, 1).ravel()),
+        }
+    }
+
+
+def _said_of_embedder(source: Source) -> dict[str, object]:
+    said = describe(source.folder)
+    similarity = similarity_named(said.settings.get("similarity_fn_name"), source.folder)
+    if similarity != "cosine":
+        raise UnsupportedError(
+            f"{source.name}: found vectors to be compared by {similarity}, expected cosine, which is what the page computes: "
+            "export it with modernbert export onnx"
+        )
+    prompts = Prompts.of(said.settings, source.folder)
+    dimensions = whole_number(said.settings, "truncate_dim", source.folder) or source.width
+    ids = source.tokenizer.encode([PROBE]).ids[0]
+    vector_D = next(source.rows([ids]))[:dimensions]
+    return {
+        "dimensions": dimensions,
+        "prompts": {
+            "text": prompts.choose(None, None),
+            "query": prompts.choose(prompts.for_queries, None),
+            "document": prompts.choose(prompts.for_documents, None),
+        },
+        "probe": {"text": PROBE, "ids": ids, "values": _rounded(unit(vector_D[None])[0])},
+    }
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return [round(float(each), 7) for each in values]
+
+
+def _write_runtime(folder: Path, code: dict[str, bytes], files: Sequence[str]) -> dict[str, int | str]:
+    """Compiled code is packed: many static servers send it as it lies."""
+    folder.mkdir(exist_ok=True)
+    script, compiled = files
+    names = Path(script).with_suffix(".js").name, f"{Path(compiled).name}.gz"
+    for file, content in zip(names, (code[script], gzip.compress(code[compiled], 6, mtime=0)), strict=True):
+        (folder / file).write_bytes(content)
+    return {
+        "script": names[0],
+        "file": names[1],
+        "bytes": (folder / names[1]).stat().st_size,
+        "unpacked": len(code[compiled]),
+    }
+
+
+def _write_page(folder: Path, name: str, parts: Sequence[Part]) -> None:
+    for path in sorted(path for path in _WEB.rglob("*") if path.is_file() and path.name != "README.md"):
+        target = folder / path.relative_to(_WEB)
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    for shared in _SHARED:
+        (folder / "page" / shared).write_bytes((_PLAYGROUND / shared).read_bytes())
+    package = "modernbert-" + (re.sub(r"[^a-z0-9]+", "-", Path(name).name.lower()).strip("-") or "model")
+    models = " and ".join(f"{part.name} ({part.head})" for part in parts)
+    readme = Template((_WEB / "README.md").read_text(encoding="utf-8"))
+    said = {
+        "package": package,
+        "models": models,
+        "version": __version__,
+        "runtime": RUNTIME.spec,
+        "tokenizers": TOKENIZERS.spec,
+    }
+    (folder / "README.md").write_text(readme.substitute(said), encoding="utf-8")
+    described = {
+        "name": package,
+        "version": __version__,
+        "description": f"{models} in a browser's tab: fill-mask, vectors, similarity and search, offline.",
+        "type": "module",
+        "main": "modernbert.js",
+        "types": "modernbert.d.ts",
+        "exports": {".": {"types": "./modernbert.d.ts", "default": "./modernbert.js"}, "./*": "./*"},
+        "files": ["index.html", "modernbert.js", "modernbert.d.ts", "model", "page", "runtime", "worker"],
+        "keywords": ["modernbert", "fill-mask", "embeddings", "onnx", "browser", "offline"],
+        "sideEffects": False,
+    }
+    write_json(folder / "package.json", described)

@@ -1,0 +1,39 @@
+// Text to ids as Python makes them, and back: a thin front for Hugging Face's tokenizers.
+
+import { Tokenizer as Library } from "../runtime/tokenizers.js";
+import { Problem } from "./problems.js";
+
+export class Tokenizer {
+  /** `content` is tokenizer.json; `said` is what the manifest says of it. */
+  constructor(content, said) {
+    // A mask takes the white space before it. JavaScript's \s is another set than Unicode's White_Space, which Python's library
+    // takes, so this is done here.
+    const before = content.added_tokens.filter((each) => each.lstrip).map((each) => escaped(each.content));
+    this.spaces = before.length ? new RegExp(`\\p{White_Space}+(?=${before.join("|")})`, "gu") : null;
+    const added = content.added_tokens.map((each) => ({ ...each, lstrip: false }));
+    this.library = new Library({ ...content, added_tokens: added }, {});
+    this.said = said;
+  }
+
+  /** Ids with the special tokens around them. */
+  encode(text, longest, truncate) {
+    if (typeof text !== "string") throw new Problem(`found ${typeof text}, expected a text`);
+    const stripped = this.spaces ? text.replace(this.spaces, "") : text;
+    const { before, after } = this.said;
+    const ids = this.library.encode(stripped, { add_special_tokens: false }).ids;
+    const room = longest - before.length - after.length;
+    if (ids.length > room && !truncate) {
+      throw new Problem(`the text has ${ids.length + before.length + after.length} tokens, expected ${longest} or fewer: shorten it`);
+    }
+    return [...before, ...ids.slice(0, room), ...after];
+  }
+
+  /** One token as text, with its leading space. */
+  token(id) {
+    return this.library.decode([id], { skip_special_tokens: false, clean_up_tokenization_spaces: false });
+  }
+}
+
+function escaped(text) {
+  return text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+}
