@@ -1,33 +1,20 @@
 """The page in a headless Chromium: every panel with real input, by keyboard, on narrow screens, without a word on the console."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import httpx
 import pytest
 
 from support.served import live
 from support.shelf import shelf
+from support.watched import text_field, watched
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MODELS = ("words", "sentiment", "entities", "late")
 PANELS = ("fill", "sentiment", "entities", "alike", "match", "search", "inside")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    with playwright.sync_playwright() as started:
-        found = next(filter(None, map(shutil.which, BROWSERS)), None)
-        if found is None and not Path(started.chromium.executable_path).exists():
-            pytest.skip("needs a Chromium: apt-get install chromium, or playwright install chromium")
-        opened = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")
@@ -42,35 +29,6 @@ def page(browser, address) -> Iterator["playwright.Page"]:
     """That may ask this server only, and has nothing to complain of."""
     with watched(browser, address, width=1280) as opened:
         yield opened
-
-
-class watched:  # noqa: N801 (a verb in a with statement)
-    """A page whose console and requests are looked at in the end."""
-
-    def __init__(self, browser, address, *, width, complains=(), **options):
-        self.context = browser.new_context(viewport={"width": width, "height": 844}, **options)
-        self.address, self.complains = address, complains
-        self.said: list[str] = []
-        self.asked: list[str] = []
-
-    def __enter__(self):
-        page = self.context.new_page()
-        page.set_default_timeout(20_000)
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.goto(self.address)
-        return page
-
-    def __exit__(self, kind, *_):
-        self.context.close()
-        if kind is None:
-            assert [text for text in self.said if not any(known in text for known in self.complains)] == []
-            assert [url for url in self.asked if not url.startswith(self.address)] == []
-
-
-def text_field(page, name):
-    return page.get_by_role("textbox", name=name, exact=True)
 
 
 def open_panel(page, name):

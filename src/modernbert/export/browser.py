@@ -6,16 +6,17 @@ Runtime and tokenizer come from npm when the folder is made. Why: docs/decisions
 Shapes:  M blanks   V vocabulary   D width
 """
 
+import base64
 import gzip
-import json
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import cast
 
 import numpy as np
+import torch
 
 from modernbert import __version__
 from modernbert.core import packaged
@@ -24,12 +25,14 @@ from modernbert.core.files import atomic_folder, write_json
 from modernbert.export.check import batches, difference
 from modernbert.export.graph import Graph
 from modernbert.export.network import Network, write_blanks
-from modernbert.export.npm import Package, read_files
+from modernbert.export.npm import Package, archives, read_files
 from modernbert.export.source import Source, read_source
+from modernbert.infer.padding import padded
 from modernbert.infer.runtimes import open_session
 from modernbert.model.folder import check_free
 from modernbert.model.heads import MaskedLM
 from modernbert.model.hub import tokenizer_folder
+from modernbert.ops.packed import Packed
 from modernbert.retrieval.folder import describe, whole_number
 from modernbert.retrieval.prompts import Prompts
 from modernbert.retrieval.similarity import similarity_named, unit
@@ -62,13 +65,15 @@ _TOKENIZER = {"dist/tokenizers.min.mjs": "tokenizers.js", "LICENSE": "tokenizers
 
 _WEB = Path(__file__).parent / "web"
 _PLAYGROUND = Path(__file__).parents[1] / "serve" / "playground"
-_SHARED = ("app.js", "dom.js", "fill.js", "alike.js", "search.js", "style.css", "icon.svg")
+_SHARED = ("app.js", "dom.js", "fill.js", "alike.js", "search.js", "style.css")
 """Files, not code: the server's page and this one are one page."""
 
 _MASKED = 7
 """Every seventh token is a blank when the graph is checked."""
 
 _TOP = 5
+_LEVEL = 6
+"""Of gzip: one more saves a hundredth, and takes twice as long."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,8 +114,9 @@ def export_browser(name: str, out: Path, *, embedder: str | None = None, runtime
     require("onnx", extra="onnx")
     require("onnxruntime", extra="onnx")
     sources = _sources(name, embedder)
-    code = read_files(RUNTIME, [file for pair in _RUNTIMES.values() for file in pair], runtime)
-    tokenizer = read_files(TOKENIZERS, list(_TOKENIZER), runtime)
+    with archives((RUNTIME, TOKENIZERS), runtime) as fetched:
+        code = read_files(RUNTIME, [file for pair in _RUNTIMES.values() for file in pair], fetched)
+        tokenizer = read_files(TOKENIZERS, _TOKENIZER, fetched)
     with atomic_folder(out) as folder:
         runtimes = {kind: _write_runtime(folder / "runtime", code, files) for kind, files in _RUNTIMES.items()}
         for file, renamed in _TOKENIZER.items():
@@ -124,13 +130,12 @@ def export_browser(name: str, out: Path, *, embedder: str | None = None, runtime
         manifest = {"modernbert": __version__, "close": CLOSE, "models": described, "runtimes": runtimes}
         write_json(folder / "model" / "manifest.json", manifest)
         _write_page(folder, name, parts)
-        models = sum(path.stat().st_size for path in (folder / "model").iterdir())
-        return Bundle(
-            parts=tuple(parts),
-            bytes=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-            without_gpu=models + runtimes["wasm"]["bytes"],
-            with_gpu=models + runtimes["webgpu"]["bytes"],
-        )
+        whole = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        own = {
+            kind: sum((folder / "runtime" / name).stat().st_size for name in _names(files))
+            for kind, files in _RUNTIMES.items()
+        }
+        return Bundle(parts=tuple(parts), bytes=whole, without_gpu=whole - own["webgpu"], with_gpu=whole - own["wasm"])
 
 
 def _sources(name: str, embedder: str | None) -> list[Source]:
@@ -148,7 +153,18 @@ def _sources(name: str, embedder: str | None) -> list[Source]:
         if found[0].head == "embedding":
             raise UserError(f"{name}: found an embedder, expected a masked language model beside --embedder {embedder}")
         found.append(read_source(embedder, "embedding"))
+    if found[-1].head == "embedding":
+        _expect_cosine(found[-1])
     return found
+
+
+def _expect_cosine(source: Source) -> None:
+    found = similarity_named(describe(source.folder).settings.get("similarity_fn_name"), source.folder)
+    if found != "cosine":
+        raise UnsupportedError(
+            f"{source.name}: found vectors to be compared by {found}, expected cosine, which is what the page computes: "
+            "export it with modernbert export onnx"
+        )
 
 
 def _write_model(folder: Path, source: Source) -> tuple[dict[str, object], Part]:
@@ -170,15 +186,16 @@ def _write_model(folder: Path, source: Source) -> tuple[dict[str, object], Part]
             f"{source.name}: computes something else in float16, by {worst:.1e}, expected {CLOSE:g} at most: nothing was written; "
             "train it in float32 or bfloat16 with smaller weights, or use modernbert export onnx"
         )
-    size = whole.stat().st_size
-    whole.with_suffix(".onnx.gz").write_bytes(gzip.compress(whole.read_bytes(), 6, mtime=0))
+    content = whole.read_bytes()
     whole.unlink()
+    packed = gzip.compress(content, _LEVEL, mtime=0)
+    (folder / f"{whole.name}.gz").write_bytes(packed)
     entry: dict[str, object] = {
         "head": source.head,
         "name": source.name,
-        "file": f"{source.head}.onnx.gz",
-        "bytes": (folder / f"{source.head}.onnx.gz").stat().st_size,
-        "unpacked": size,
+        "file": f"{whole.name}.gz",
+        "bytes": len(packed),
+        "unpacked": len(content),
         "output": output,
         "longest": source.longest,
         "tokenizer": _write_tokenizer(folder, source),
@@ -188,32 +205,31 @@ def _write_model(folder: Path, source: Source) -> tuple[dict[str, object], Part]
 
 
 def _worst_difference(source: Source, path: Path, output: str) -> float:
-    """Infinite where something is no number."""
+    """Of probabilities or unit vectors; infinite where something is no number."""
     run = open_session(path, "onnxruntime", outputs=(output,))
     worst = 0.0
     for batch in batches(source):
-        documents, at = _with_blanks(batch, source) if source.head == "fill-mask" else (batch, None)
-        ids = np.full((len(documents), max(map(len, documents))), source.tokenizer.pad_id)
-        mask = np.zeros_like(ids)
-        for row, document in enumerate(documents):
-            ids[row, : len(document)], mask[row, : len(document)] = document, 1
-        found = run(ids, mask)[0]
-        rows = source.rows(documents)
-        if at is None:
-            truth, found = unit(np.stack(list(rows))), unit(found)
+        if source.head == "fill-mask":
+            documents = [_with_blanks(each, source.tokenizer.mask_id) for each in batch]
+            truth = _at_blanks(source, documents)
+            found = softmax(run(*padded(documents, source.tokenizer.pad_id))[0])
         else:
-            truth = softmax(np.concatenate([row[places] for row, places in zip(rows, at, strict=True)]))
-            found = softmax(found)
+            truth = unit(np.stack(list(source.rows(batch))))
+            found = unit(run(*padded(batch, source.tokenizer.pad_id))[0])
         worst = max(worst, difference(found, truth))
     return worst
 
 
-def _with_blanks(batch: list[list[int]], source: Source) -> tuple[list[list[int]], list[list[int]]]:
-    mask_id = source.tokenizer.mask_id
-    documents = [
-        [mask_id if place % _MASKED == 0 else each for place, each in enumerate(document)] for document in batch
-    ]
-    return documents, [[place for place, each in enumerate(row) if each == mask_id] for row in documents]
+def _with_blanks(ids: list[int], mask_id: int) -> list[int]:
+    return [mask_id if place % _MASKED == 0 else each for place, each in enumerate(ids)]
+
+
+@torch.inference_mode()
+def _at_blanks(source: Source, documents: Sequence[Sequence[int]]) -> np.ndarray:
+    """Probabilities [M, V], as the model gives them."""
+    packed = Packed.from_lists([list(each) for each in documents])
+    at_M = (packed.ids == source.tokenizer.mask_id).nonzero().squeeze(1)
+    return softmax(source.model(packed, at_M).float().numpy())
 
 
 def _write_tokenizer(folder: Path, source: Source) -> dict[str, object]:
@@ -237,28 +253,16 @@ def _write_tokenizer(folder: Path, source: Source) -> dict[str, object]:
 
 
 def _said_of_filler(source: Source) -> dict[str, object]:
-    ids = source.tokenizer.encode([PROBE.replace("[MASK]", source.tokenizer.token(source.tokenizer.mask_id))]).ids[0]
-    at = [place for place, each in enumerate(ids) if each == source.tokenizer.mask_id]
-    shares_MV = softmax(next(source.rows([ids]))[at])
+    text = PROBE.replace("[MASK]", source.tokenizer.token(source.tokenizer.mask_id))
+    ids = source.tokenizer.encode([text]).ids[0]
+    shares_MV = _at_blanks(source, [ids])
     best = np.argsort(-shares_MV, axis=1, kind="stable")[:, :_TOP]
-    return {
-        "probe": {
-            "text": PROBE.replace("[MASK]", source.tokenizer.token(source.tokenizer.mask_id)),
-            "ids": ids,
-            "best": best.tolist(),
-            "values": _rounded(np.take_along_axis(shares_MV, best, 1).ravel()),
-        }
-    }
+    values = _rounded(np.take_along_axis(shares_MV, best, 1).ravel())
+    return {"probe": {"text": text, "ids": ids, "best": best.tolist(), "values": values}}
 
 
 def _said_of_embedder(source: Source) -> dict[str, object]:
     said = describe(source.folder)
-    similarity = similarity_named(said.settings.get("similarity_fn_name"), source.folder)
-    if similarity != "cosine":
-        raise UnsupportedError(
-            f"{source.name}: found vectors to be compared by {similarity}, expected cosine, which is what the page computes: "
-            "export it with modernbert export onnx"
-        )
     prompts = Prompts.of(said.settings, source.folder)
     dimensions = whole_number(said.settings, "truncate_dim", source.folder) or source.width
     ids = source.tokenizer.encode([PROBE]).ids[0]
@@ -278,31 +282,34 @@ def _rounded(values: np.ndarray) -> list[float]:
     return [round(float(each), 7) for each in values]
 
 
-def _write_runtime(folder: Path, code: dict[str, bytes], files: Sequence[str]) -> dict[str, int | str]:
+def _write_runtime(folder: Path, code: dict[str, bytes], files: tuple[str, str]) -> dict[str, object]:
     """Compiled code is packed: many static servers send it as it lies."""
     folder.mkdir(exist_ok=True)
-    script, compiled = files
-    names = Path(script).with_suffix(".js").name, f"{Path(compiled).name}.gz"
-    for file, content in zip(names, (code[script], gzip.compress(code[compiled], 6, mtime=0)), strict=True):
-        (folder / file).write_bytes(content)
-    return {
-        "script": names[0],
-        "file": names[1],
-        "bytes": (folder / names[1]).stat().st_size,
-        "unpacked": len(code[compiled]),
-    }
+    script, compiled = _names(files)
+    (folder / script).write_bytes(code[files[0]])
+    packed = gzip.compress(code[files[1]], _LEVEL, mtime=0)
+    (folder / compiled).write_bytes(packed)
+    return {"script": script, "file": compiled, "bytes": len(packed), "unpacked": len(code[files[1]])}
+
+
+def _names(files: tuple[str, str]) -> tuple[str, str]:
+    """As they are called in the folder: some servers do not know what .mjs is."""
+    script, compiled = map(Path, files)
+    return script.with_suffix(".js").name, f"{compiled.name}.gz"
 
 
 def _write_page(folder: Path, name: str, parts: Sequence[Part]) -> None:
-    for path in sorted(path for path in _WEB.rglob("*") if path.is_file() and path.name != "README.md"):
-        target = folder / path.relative_to(_WEB)
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(path.read_bytes())
-    for shared in _SHARED:
-        (folder / "page" / shared).write_bytes((_PLAYGROUND / shared).read_bytes())
+    for path in sorted(path for path in _WEB.rglob("*") if path.is_file() and path.parent != _WEB):
+        _copy(path, folder / path.relative_to(_WEB))
+    for file in ("modernbert.js", "modernbert.d.ts"):
+        _copy(_WEB / file, folder / file)
+    for file in _SHARED:
+        _copy(_PLAYGROUND / file, folder / "page" / file)
+    icon = base64.b64encode((_PLAYGROUND / "icon.svg").read_bytes()).decode()
+    # inside the page: a browser asks for a tab's icon again and again, and there is no network any more
+    _fill(_WEB / "index.html", folder / "index.html", {"icon": f"data:image/svg+xml;base64,{icon}"})
     package = "modernbert-" + (re.sub(r"[^a-z0-9]+", "-", Path(name).name.lower()).strip("-") or "model")
     models = " and ".join(f"{part.name} ({part.head})" for part in parts)
-    readme = Template((_WEB / "README.md").read_text(encoding="utf-8"))
     said = {
         "package": package,
         "models": models,
@@ -310,7 +317,7 @@ def _write_page(folder: Path, name: str, parts: Sequence[Part]) -> None:
         "runtime": RUNTIME.spec,
         "tokenizers": TOKENIZERS.spec,
     }
-    (folder / "README.md").write_text(readme.substitute(said), encoding="utf-8")
+    _fill(_WEB / "README.md", folder / "README.md", said)
     described = {
         "name": package,
         "version": __version__,
@@ -324,3 +331,12 @@ def _write_page(folder: Path, name: str, parts: Sequence[Part]) -> None:
         "sideEffects": False,
     }
     write_json(folder / "package.json", described)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(exist_ok=True)
+    target.write_bytes(source.read_bytes())
+
+
+def _fill(source: Path, target: Path, said: dict[str, str]) -> None:
+    target.write_text(Template(source.read_text(encoding="utf-8")).substitute(said), encoding="utf-8")

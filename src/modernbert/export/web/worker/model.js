@@ -24,15 +24,24 @@ export async function openModels(manifest, device, tell) {
   const models = [];
   for (const said of manifest.models) {
     const content = JSON.parse(new TextDecoder().decode(fetched.get(`model/${said.tokenizer.file}`)));
+    const tokenizer = new Tokenizer(content, said.tokenizer);
+    checkTokens(tokenizer, said);
     const kind = said.head === "fill-mask" ? Filler : Embedder;
     const open = async (provider) => {
       const options = { executionProviders: [provider], logSeverityLevel: 3 };
       const session = await ort.InferenceSession.create(fetched.get(`model/${said.file}`), options);
-      return new kind(said, new Tokenizer(content, said.tokenizer), new Graph(ort, session, said.output), provider);
+      return new kind(said, tokenizer, new Graph(ort, session, said.output), provider);
     };
     models.push(await quickest(providers, open, manifest.close));
   }
   return { models, threads: ort.env.wasm.numThreads };
+}
+
+function checkTokens(tokenizer, { name, longest, probe }) {
+  const ids = tokenizer.encode(probe.text, longest, false);
+  if (ids.length !== probe.ids.length || ids.some((id, place) => id !== probe.ids[place])) {
+    throw new Problem(`the self-check of ${name} failed: this browser cuts a text into other tokens than Python: use another one`);
+  }
 }
 
 /** The model where it is right and quick: small ones are often quicker without a GPU, so both are tried. */
@@ -108,15 +117,11 @@ class Model {
 
   /** Compare with what Python computed when the folder was made. */
   async check(close) {
-    const { text, ids, values } = this.said.probe;
-    const own = this.tokenizer.encode(text, this.said.longest, false);
-    if (own.length !== ids.length || own.some((id, place) => id !== ids[place])) {
-      throw new Problem(`the self-check of ${this.said.name} failed: this browser cuts a text into other tokens than Python: use another one`);
-    }
+    const { ids, values } = this.said.probe;
     const found = await this.probe(ids);
     this.difference = values.reduce((worst, value, place) => Math.max(worst, Math.abs(value - found[place])), 0);
     if (!(this.difference <= close)) {
-      const far = Number.isFinite(this.difference) ? this.difference.toPrecision(2) : "what is no number";
+      const far = Number.isFinite(this.difference) ? Number(this.difference.toPrecision(2)) : "what is no number";
       throw new Problem(
         `the self-check of ${this.said.name} failed: it differs from Python by ${far}, expected ${close} at most: copy the folder again, or use another browser`,
       );

@@ -3,21 +3,23 @@
 import { Tokenizer as Library } from "../runtime/tokenizers.js";
 import { Problem } from "./problems.js";
 
+// GPT-2's words. The library has this pattern, too, but there \s is JavaScript's; in patterns of a file it is Unicode's White_Space,
+// as in Python.
+const WORDS = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
+
 export class Tokenizer {
   /** `content` is tokenizer.json; `said` is what the manifest says of it. */
   constructor(content, said) {
-    // A mask takes the white space before it. JavaScript's \s is another set than Unicode's White_Space, which Python's library
-    // takes, so this is done here.
+    // A mask takes the white space before it; of that, too, JavaScript has its own idea.
     const before = content.added_tokens.filter((each) => each.lstrip).map((each) => escaped(each.content));
     this.spaces = before.length ? new RegExp(`\\p{White_Space}+(?=${before.join("|")})`, "gu") : null;
     const added = content.added_tokens.map((each) => ({ ...each, lstrip: false }));
-    this.library = new Library({ ...content, added_tokens: added }, {});
+    this.library = new Library({ ...content, added_tokens: added, pre_tokenizer: spelledOut(content.pre_tokenizer) }, {});
     this.said = said;
   }
 
   /** Ids with the special tokens around them. */
   encode(text, longest, truncate) {
-    if (typeof text !== "string") throw new Problem(`found ${typeof text}, expected a text`);
     const stripped = this.spaces ? text.replace(this.spaces, "") : text;
     const { before, after } = this.said;
     const ids = this.library.encode(stripped, { add_special_tokens: false }).ids;
@@ -36,4 +38,12 @@ export class Tokenizer {
 
 function escaped(text) {
   return text.replace(/[.*+?^${}()|[\]\\/-]/g, "\\$&");
+}
+
+/** A byte-level step that finds words by itself, as one that is told how. */
+function spelledOut(step) {
+  if (step?.type === "Sequence") return { ...step, pretokenizers: step.pretokenizers.map(spelledOut) };
+  if (step?.type !== "ByteLevel" || step.use_regex === false || step.add_prefix_space) return step;
+  const split = { type: "Split", pattern: { Regex: WORDS }, behavior: "Removed", invert: true };
+  return { type: "Sequence", pretokenizers: [split, { ...step, use_regex: false }] };
 }

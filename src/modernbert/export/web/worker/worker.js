@@ -18,12 +18,12 @@ const VERBS = {
     return { models: models.map((each) => each.told), threads: opened.threads };
   },
 
-  fillMask: (text, topK) => model("fill-mask").fill(text, topK),
+  fillMask: (text, topK) => model("fill-mask").fill(asText(text), topK),
 
   async embed(texts, role, truncate) {
     const embedder = model("embedding");
     const found = [];
-    for (const text of texts) found.push(await embedder.embed(text, role, truncate));
+    for (const text of texts) found.push(await embedder.embed(asText(text), role, truncate));
     return found;
   },
 };
@@ -42,4 +42,9 @@ function model(head) {
   const found = models.find((each) => each.said.head === head);
   if (!found) throw new Problem(`this folder has no model for ${head}: export one that has`);
   return found;
+}
+
+function asText(given) {
+  if (typeof given !== "string") throw new Problem(`found ${typeof given}, expected a text`);
+  return given;
 }
