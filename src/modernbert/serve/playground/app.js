@@ -53,7 +53,10 @@ function list(panel) {
       el("li", {}, el("a", { href: `#${each.id}`, "aria-current": each === panel ? "page" : null }, each.name)),
     ),
   );
-  document.querySelector('nav [aria-current="page"]').scrollIntoView({ block: "nearest", inline: "center" });
+  const nav = document.querySelector("nav");
+  const current = nav.querySelector('[aria-current="page"]');
+  // not scrollIntoView: Chromium would let Tab begin there, behind the link that skips
+  nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
 }
 
 /** What a panel works with: it sets `run`, calls `ask` when something changed, and `show`s what it found. */
