@@ -111,6 +111,7 @@ def page(browser, bundle) -> Iterator["playwright.Page"]:
         opened.evaluate("import('/modernbert.js').then((module) => { window.bert = module; })")
         opened.evaluate("import('/worker/tokenizer.js').then((module) => { window.Tokenizer = module.Tokenizer; })")
         opened.evaluate("fetch('/model/tokenizer.json').then(async (file) => { window.content = await file.json(); })")
+        opened.evaluate("import('/worker/model.js').then(() => {})")
         opened.context.set_offline(True)
         asked = []
         opened.on("request", lambda request: asked.append(request.url))
@@ -201,6 +202,40 @@ def test_what_cannot_be_answered_is_said_in_a_sentence(page):
     )
     assert page.evaluate(told, "role") == "ModernBertError: role: found poem, expected text, query, document"
     assert page.evaluate(told, "kind") == "ModernBertError: found number, expected a text"
+
+
+@pytest.mark.parametrize(
+    ("webgpu", "wasm", "device", "note"),
+    [
+        (5, 9, "webgpu", None),
+        (9, 5, "wasm", "WebGPU is there, and without it this model is quicker"),
+        ("wrong", 9, "wasm", "WebGPU is there, and not used: wrong"),
+        (5, "wrong", "webgpu", None),
+        ("bad", "wrong", "wrong", None),
+    ],
+)
+def test_of_two_ways_the_right_and_quick_one_is_kept_and_the_other_let_go(page, webgpu, wasm, device, note):
+    found = page.evaluate(
+        """async (ways) => {
+          const { quickest } = await import("/worker/model.js");
+          const released = [];
+          const open = async (device) => ({
+            device,
+            check: async () => { if (typeof ways[device] === "string") throw new Error(ways[device]); },
+            async time() { this.milliseconds = ways[device]; },
+            graph: { release: async () => released.push(device) },
+          });
+          try {
+            const best = await quickest(["webgpu", "wasm"], open, 1e-3);
+            return [best.device, best.note ?? null, released];
+          } catch (error) {
+            return [error.message, null, released];
+          }
+        }""",
+        {"webgpu": webgpu, "wasm": wasm},
+    )
+    both = isinstance(webgpu, int) and isinstance(wasm, int)
+    assert found == [device, note, [{"webgpu": "wasm", "wasm": "webgpu"}[device]] if both else []]
 
 
 def test_the_page_by_keyboard(page):

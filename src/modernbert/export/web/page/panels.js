@@ -13,9 +13,9 @@ export const PANELS = [
 ];
 
 export function serving({ models, threads }) {
-  const where = new Set(models.map(({ device }) => (device === "webgpu" ? "on its graphics processor" : "on its processor")));
   const names = models.map(({ name }) => name).join(" and ");
-  const on = [...where].join(" and ").replaceAll("its", "your");
-  const many = threads > 1 ? `, ${threads} threads` : "";
-  return `${names}, in this tab ${on}${many}. Nothing you type leaves it.`;
+  const onGpu = models.filter(({ device }) => device === "webgpu").length;
+  const where = onGpu === models.length ? "graphics processor" : onGpu ? "processor and graphics processor" : "processor";
+  const many = threads > 1 && onGpu < models.length ? `, ${threads} threads` : "";
+  return `${names}, in this tab, on your ${where}${many}. Checked against Python on arrival. Nothing you type leaves it.`;
 }

@@ -45,7 +45,7 @@ function checkTokens(tokenizer, { name, longest, probe }) {
 }
 
 /** The model where it is right and quick: small ones are often quicker without a GPU, so both are tried. */
-async function quickest(providers, open, close) {
+export async function quickest(providers, open, close) {
   let best = null;
   let note;
   for (const provider of providers) {
@@ -53,14 +53,16 @@ async function quickest(providers, open, close) {
       const model = await open(provider);
       await model.check(close);
       if (providers.length > 1) await model.time();
-      if (best === null || model.milliseconds < best.milliseconds) best = model;
+      const slower = best === null || model.milliseconds < best.milliseconds ? best : model;
+      if (slower !== model) best = model;
+      await slower?.graph.release();
     } catch (error) {
       if (provider === providers.at(-1) && best === null) throw error;
-      note = `WebGPU is there, and not used: ${error.message}`;
+      if (provider === "webgpu") note = `WebGPU is there, and not used: ${error?.message ?? error}`;
     }
   }
-  if (!note && providers.length > 1 && best.device === "wasm") note = "WebGPU is there; without it this model is quicker";
-  best.note = note;
+  const isSlower = providers.length > 1 && best.device === "wasm";
+  best.note = note ?? (isSlower ? "WebGPU is there, and without it this model is quicker" : undefined);
   return best;
 }
 
@@ -105,6 +107,10 @@ class Graph {
     const data = Float32Array.from(await found.getData());
     found.dispose();
     return data;
+  }
+
+  release() {
+    return this.session.release();
   }
 }
 

@@ -3,7 +3,7 @@
 /** Already such a sentence. */
 export class Problem extends Error {}
 
-const MEMORY = /out of memory|bad_alloc|allocat|memory access out of bounds|OOM/i;
+const MEMORY = /out of memory|alloc|memory access out of bounds|OOM/i;
 
 /** Any error as a sentence, without its full stop. */
 export function sentence(error, unpacked) {
