@@ -180,9 +180,10 @@ def test_a_panel_that_no_model_can_fill_says_what_to_start_and_a_key_is_asked_fo
         playwright.expect(door).to_contain_text("This key does not open it.")
         key.fill("s3cret")
         key.press("Enter")
-        page.locator(".missing").wait_for()
+        page.locator(".reading").wait_for()  # of the first panel that it can fill
         playwright.expect(door).to_be_hidden()
         page.locator('nav a[href="#entities"]').click()
+        page.locator(".missing").wait_for()
         assert "Start the server with a token classifier" in page.locator(".missing").inner_text()
         page.reload()  # the tab knows the key
         open_panel(page, "sentiment")

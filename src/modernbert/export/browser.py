@@ -68,8 +68,8 @@ _PLAYGROUND = Path(__file__).parents[1] / "serve" / "playground"
 _SHARED = ("app.js", "dom.js", "fill.js", "alike.js", "search.js", "style.css")
 """Files, not code: the server's page and this one are one page."""
 
-_MASKED = 7
-"""Every seventh token is a blank when the graph is checked."""
+_MASKED = 31
+"""The first token and every so many behind it are blanks when the graph is checked."""
 
 _TOP = 5
 _LEVEL = 6
@@ -322,6 +322,7 @@ def _write_page(folder: Path, name: str, parts: Sequence[Part]) -> None:
         "name": package,
         "version": __version__,
         "description": f"{models} in a browser's tab: fill-mask, vectors, similarity and search, offline.",
+        **({"license": "Apache-2.0 AND MIT"} if name in packaged.names() else {}),
         "type": "module",
         "main": "modernbert.js",
         "types": "modernbert.d.ts",

@@ -24,12 +24,12 @@ async function start() {
 
 function open(server, indexes) {
   if (location.hash === "#panel") return main.focus();
-  const panel = PANELS.find((each) => `#${each.id}` === location.hash) ?? PANELS[0];
+  const panel = PANELS.find((each) => `#${each.id}` === location.hash) ?? PANELS.find((each) => ableTo(each, server).length) ?? PANELS[0];
   list(panel);
   leaving.abort();
   leaving = new AbortController();
   document.title = `${panel.name} · modernbert`;
-  const able = panel.needs === null ? server.models : server.models.filter((each) => each.abilities.includes(panel.needs));
+  const able = ableTo(panel, server);
   const head = [el("h1", {}, panel.title), el("p", { class: "lede" }, panel.lede)];
   if (!able.length) {
     main.replaceChildren(...head, el("p", { class: "missing" }, panel.missing));
@@ -45,6 +45,11 @@ function open(server, indexes) {
   main.replaceChildren(...head, models, ...panel.build(context), out, took, ...(panel.below?.(context) ?? []));
   context.ask(true);
   return undefined;
+}
+
+/** The models that can fill a panel. */
+function ableTo({ needs }, { models }) {
+  return needs === null ? models : models.filter((each) => each.abilities.includes(needs));
 }
 
 function list(panel) {
