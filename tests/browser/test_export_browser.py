@@ -276,13 +276,22 @@ def test_nothing_is_wider_than_a_narrow_screen(page):
 
 def test_the_readmes_example_runs_with_threads_and_behind_a_server_that_unpacks(browser, bundle):
     lines = []
+    manifest = json.loads((bundle / "model" / "manifest.json").read_text(encoding="utf-8"))
+    manifest["models"][1]["prompts"]["query"] = "to find: "
     with (
-        serving(bundle, is_alone=True) as address,
+        serving(bundle, is_alone=True, changed={"model/manifest.json": json.dumps(manifest).encode()}) as address,
         watched(browser, address, path="example.html", complains=("%", "0.")) as opened,
     ):
         opened.on("console", lambda message: lines.append(message.text))
         opened.evaluate("import('/example.js')")
         loaded = opened.evaluate("import('/modernbert.js').then((module) => module.load())")
+        asked, spelled = opened.evaluate(
+            """async () => {
+              const { embed } = await import("/modernbert.js");
+              return [await embed("a bell", { role: "query" }), await embed("to find: a bell")].map((each) => [...each]);
+            }"""
+        )
+    assert asked == spelled
     assert lines[0].endswith("%")
     assert re.fullmatch(r"256 0\.\d+", lines[-1])
     assert loaded["threads"] > 1

@@ -4,8 +4,8 @@ import { download } from "./download.js";
 import { Problem } from "./problems.js";
 import { Tokenizer } from "./tokenizer.js";
 
-const MOST_KEPT = 4096;
 /** Vectors of texts that were asked for before: a page asks for the same lines at every key. */
+const MOST_KEPT = 4096;
 
 const MOST_THREADS = 4;
 
