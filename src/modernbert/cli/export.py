@@ -1,4 +1,4 @@
-"""`modernbert export onnx | openvino | legacy`: a trained model for other runtimes and older programs, checked before it is kept."""
+"""`modernbert export onnx | openvino | browser | legacy`: a trained model for other runtimes and older programs, checked before it is kept."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -58,6 +58,33 @@ class Openvino(_Graph):
     def run(self) -> None:
         """Export, check, tell."""
         _export(self, "openvino", self.precision)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Browser:
+    """Write a page on which the model fills blanks, compares and searches in a browser's tab; a package for npm, too."""
+
+    model: tyro.conf.Positional[str]
+    """A masked language model or an embedder: nano (with nano:embedding), a folder or a Hub id."""
+    out: tyro.conf.Positional[Path]
+    """A new folder, for any web server."""
+    embedder: str | None = None
+    """A second model, for similarity and search. Absent: the embedding head of a packaged model."""
+    runtime: Path | None = None
+    """A folder with the archives of npm's packages that the page needs. Absent: npm fetches them."""
+
+    def run(self) -> None:
+        """Write, check, tell."""
+        from modernbert.export.browser import export_browser
+
+        made = export_browser(self.model, self.out, embedder=self.embedder, runtime=self.runtime)
+        models = ", ".join(
+            f"{each.name} ({each.head}, worst difference {each.worst_difference:.1e})" for each in made.parts
+        )
+        print(
+            f"{self.out}: {models}; {made.bytes / 1e6:.1f} MB, of which a browser loads {made.without_gpu / 1e6:.1f}, with WebGPU "
+            f"{made.with_gpu / 1e6:.1f}. See it: python -m http.server -d {self.out}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -82,8 +82,13 @@ VERBS: dict[str, str | Group] = {
         },
     ),
     "export": Group(
-        "Give a model to other runtimes, and to programs of before transformers 5; what is written is checked.",
-        {"onnx": "export.Onnx", "openvino": "export.Openvino", "legacy": "export.Legacy"},
+        "Give a model to other runtimes, a browser's tab, and programs of before transformers 5; what is written is checked.",
+        {
+            "onnx": "export.Onnx",
+            "openvino": "export.Openvino",
+            "browser": "export.Browser",
+            "legacy": "export.Legacy",
+        },
     ),
     "bench": "bench.Bench",
     "design": "design.Design",

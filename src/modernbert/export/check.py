@@ -54,7 +54,7 @@ def worst_difference(source: Source, exported: Exported) -> float:
     Infinite where the export gives what is no number, at a token that is none of padding.
     """
     worst = 0.0
-    for batch in _batches(source):
+    for batch in batches(source):
         for found, truth in zip(exported.rows(batch), source.rows(batch), strict=True):
             worst = max(worst, difference(found, truth))
     return worst
@@ -66,6 +66,22 @@ def difference(found: np.ndarray, truth: np.ndarray) -> float:
         return float("inf")
     scale = np.maximum(1.0, np.abs(truth).max(-1, keepdims=True))
     return float((np.abs(found - truth) / scale).max(initial=0.0))
+
+
+def batches(source: Source) -> Iterator[list[list[int]]]:
+    """Ids without meaning, of every length that may go wrong: documents alone, and several."""
+    draw = np.random.default_rng(Seeds(0).for_("export.check"))
+    config = source.model.config
+
+    def documents(lengths: Sequence[int]) -> list[list[int]]:
+        fitting = [length for length in lengths if length <= source.longest]
+        return [draw.integers(0, config.vocab_size, length).tolist() for length in fitting]
+
+    for alone in documents((*LENGTHS, *LONG)):
+        yield [alone]
+    yield documents(LENGTHS)
+    if mixed := documents((1, LONG[-1], 65)):
+        yield mixed
 
 
 def quality(source: Source, exported: Exported, texts: Sequence[str], task: Path | None) -> Quality:
@@ -123,21 +139,6 @@ def read_task(path: Path) -> list[dict]:
     if not rows:
         raise UserError(f"{path}: found no row, expected labelled ones")
     return rows
-
-
-def _batches(source: Source) -> Iterator[list[list[int]]]:
-    draw = np.random.default_rng(Seeds(0).for_("export.check"))
-    config = source.model.config
-
-    def documents(lengths: Sequence[int]) -> list[list[int]]:
-        fitting = [length for length in lengths if length <= source.longest]
-        return [draw.integers(0, config.vocab_size, length).tolist() for length in fitting]
-
-    for alone in documents((*LENGTHS, *LONG)):
-        yield [alone]
-    yield documents(LENGTHS)
-    if mixed := documents((1, LONG[-1], 65)):
-        yield mixed
 
 
 def _on_masked(source: Source, exported: Exported, ids: list[list[int]]) -> Quality:

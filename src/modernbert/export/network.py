@@ -4,7 +4,7 @@ Layers with a window compute blocks of queries against three blocks of keys, nev
 a large negative score and not minus infinity: a padded place outside every window sees nothing at all, and its row of
 infinities would be a row of NaN.
 
-Shapes:  B batch   L length   D width   H heads   K head size   C tokens of a block   n blocks   V vocabulary
+Shapes:  B batch   L length   D width   H heads   K head size   C tokens of a block   n blocks   V vocabulary   M blanks
 """
 
 from collections.abc import Sequence
@@ -230,15 +230,27 @@ class Network:
 
 def write_masked_lm(network: Network, model: MaskedLM) -> Shapes:
     """Logits of every token over the vocabulary."""
+    _rename_logits(network, model, network.states())
+    return {"logits": ("batch_size", "sequence_length", model.config.vocab_size)}
+
+
+def write_blanks(network: Network, model: MaskedLM, mask_id: int) -> Shapes:
+    """Logits [M, V] where a text says [MASK], row by row of the batch: the rest of them is most of the work, and is not read."""
+    graph = network.graph
+    found = graph.op("NonZero", graph.op("Equal", "input_ids", graph.constant(mask_id)))
+    at = graph.op("Transpose", found, perm=[1, 0])
+    _rename_logits(network, model, graph.op("GatherND", network.states(), at))
+    return {"logits": ("blanks", model.config.vocab_size)}
+
+
+def _rename_logits(network: Network, model: MaskedLM, states: str) -> None:
     name = "decoder.weight"
     if model.config.tie_word_embeddings:
         name = f"{network.prefix}embeddings.tok_embeddings.weight"
-    x = network.head(network.states(), model.head)
-    logits = network.graph.scores(x, name, model.decoder.weight)
+    logits = network.graph.scores(network.head(states, model.head), name, model.decoder.weight)
     if model.decoder.bias is not None:
         logits = network.graph.op("Add", logits, network.graph.vector("decoder.bias", model.decoder.bias))
     network.graph.rename(logits, "logits")
-    return {"logits": ("batch_size", "sequence_length", model.config.vocab_size)}
 
 
 def write_classifier(network: Network, model: "Classifier") -> Shapes:

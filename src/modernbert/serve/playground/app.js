@@ -2,15 +2,7 @@
 
 import { Refusal, ask } from "./ask.js";
 import { choice, el } from "./dom.js";
-import alike from "./alike.js";
-import entities from "./entities.js";
-import fill from "./fill.js";
-import inside from "./inside.js";
-import match from "./match.js";
-import search from "./search.js";
-import sentiment from "./sentiment.js";
-
-const PANELS = [fill, sentiment, entities, alike, match, search, inside];
+import { PANELS, serving } from "./panels.js";
 
 const main = document.getElementById("panel");
 const spoken = document.getElementById("spoken");
@@ -21,8 +13,7 @@ start();
 async function start() {
   try {
     const [server, indexes] = await Promise.all([ask("inside/server"), ask("indexes")]);
-    const serving = server.models.map((model) => model.name).join(", ");
-    document.getElementById("serving").textContent = `serving ${serving}`;
+    document.getElementById("serving").textContent = serving(server);
     const show = () => open(server, indexes);
     window.addEventListener("hashchange", show);
     show();
@@ -33,12 +24,12 @@ async function start() {
 
 function open(server, indexes) {
   if (location.hash === "#panel") return main.focus();
-  const panel = PANELS.find((each) => `#${each.id}` === location.hash) ?? PANELS[0];
+  const panel = PANELS.find((each) => `#${each.id}` === location.hash) ?? PANELS.find((each) => ableTo(each, server).length) ?? PANELS[0];
   list(panel);
   leaving.abort();
   leaving = new AbortController();
   document.title = `${panel.name} · modernbert`;
-  const able = panel.needs === null ? server.models : server.models.filter((each) => each.abilities.includes(panel.needs));
+  const able = ableTo(panel, server);
   const head = [el("h1", {}, panel.title), el("p", { class: "lede" }, panel.lede)];
   if (!able.length) {
     main.replaceChildren(...head, el("p", { class: "missing" }, panel.missing));
@@ -56,13 +47,21 @@ function open(server, indexes) {
   return undefined;
 }
 
+/** The models that can fill a panel. */
+function ableTo({ needs }, { models }) {
+  return needs === null ? models : models.filter((each) => each.abilities.includes(needs));
+}
+
 function list(panel) {
   document.getElementById("panels").replaceChildren(
     ...PANELS.map((each) =>
       el("li", {}, el("a", { href: `#${each.id}`, "aria-current": each === panel ? "page" : null }, each.name)),
     ),
   );
-  document.querySelector('nav [aria-current="page"]').scrollIntoView({ block: "nearest", inline: "center" });
+  const nav = document.querySelector("nav");
+  const current = nav.querySelector('[aria-current="page"]');
+  // not scrollIntoView: Chromium would let Tab begin there, behind the link that skips
+  nav.scrollLeft = current.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
 }
 
 /** What a panel works with: it sets `run`, calls `ask` when something changed, and `show`s what it found. */

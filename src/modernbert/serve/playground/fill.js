@@ -13,7 +13,7 @@ export default {
 
   build(context) {
     const mask = context.server.mask;
-    const { area, whole } = field("Text", `The old lighthouse ${mask} looked out over the sea.`, {
+    const { area, whole } = field("Text", `The president of the United ${mask} lives in the White ${mask}.`, {
       onask: (now) => context.ask(now),
     });
     const add = el("button", { type: "button", class: "plain", onclick: () => insert(area, mask, context) }, "Add a blank");

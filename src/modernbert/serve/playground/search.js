@@ -24,7 +24,7 @@ export default {
 
   build(context) {
     let source = context.indexes[0]?.name ?? "";
-    const asked = field("Question", "cooking at home", { onask: (now) => context.ask(now), rows: 1 });
+    const asked = field("Question", "boats in bad weather", { onask: (now) => context.ask(now), rows: 1 });
     const lines = field("Lines to search", LINES.join("\n"), { onask: (now) => context.ask(now), lines: true, rows: 6 });
     const where = choice(
       "In",
