@@ -221,7 +221,7 @@ def _bare(path: Path, model: Path, options: argparse.Namespace) -> Outcome:
 
 
 def _bare_worker(number: int, path: Path, model: Path, workers: int, barrier, ends) -> None:  # noqa: ANN001
-    from modernbert.bulk.local import cores
+    from modernbert.core.cores import cores
 
     if workers <= len(cores()):
         os.sched_setaffinity(0, [cores()[number]])
