@@ -41,19 +41,20 @@ class Embed:
         """Embed and write."""
         from modernbert.cli.texts import read_texts
         from modernbert.core.errors import UserError
+        from modernbert.infer import few
 
         if self.prompt_name is not None and self.prompt is not None:
             raise UserError("found --prompt-name and --prompt, expected one of the two: drop one")
         if self.out is not None and self.out.suffix not in (".npy", ".jsonl"):
             raise UserError(f"--out {self.out}: found {self.out.suffix or 'no ending'!r}, expected .npy or .jsonl")
-
+        texts = list(read_texts(self.files))
+        few.begin(texts)
         import numpy as np
 
         from modernbert.core.files import write_atomically
         from modernbert.retrieval.embedder import Embedder
 
-        embedder = Embedder.from_pretrained(self.model, pooling=self.pooling, too_long=self.too_long, dtype=self.dtype)
-        texts = list(read_texts(self.files))
+        embedder = Embedder.for_texts(self.model, texts, pooling=self.pooling, too_long=self.too_long, dtype=self.dtype)
         vectors = embedder.encode(
             texts,
             prompt_name=self.prompt_name,

@@ -35,13 +35,18 @@ class FillMask:
         """Fill and print."""
         from modernbert.cli.texts import read_texts
         from modernbert.core.errors import UserError
-        from modernbert.tasks.fill_mask import MaskFiller
+        from modernbert.infer import few
 
         if self.texts and self.file:
             raise UserError(f"found texts and --file {self.file}, expected one of the two: drop one")
-        filler = MaskFiller.from_pretrained(self.model, dtype=self.dtype)
         texts = list(self.texts) or list(read_texts([self.file] if self.file else []))
-        if self.attention is not None:
+        few.begin(texts)
+        from modernbert.tasks.fill_mask import MaskFiller
+
+        if self.attention is None:
+            filler = MaskFiller.for_texts(self.model, texts, dtype=self.dtype)
+        else:
+            filler = MaskFiller.from_pretrained(self.model, dtype=self.dtype)
             from modernbert.core.log import say
             from modernbert.infer.exported import refuse_exported
             from modernbert.tasks.attention_maps import draw_attention

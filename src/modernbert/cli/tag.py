@@ -41,10 +41,13 @@ class Tag:
 
     def _rows(self) -> Iterator[dict[str, object]]:
         from modernbert.cli.texts import read_texts
-        from modernbert.tasks.tag import Tagger
+        from modernbert.infer import few
 
         texts = list(self.texts) or list(read_texts([self.file] if self.file else []))
-        tagger = Tagger.from_pretrained(self.model, dtype=self.dtype)
+        few.begin(texts)
+        from modernbert.tasks.tag import Tagger
+
+        tagger = Tagger.for_texts(self.model, texts, dtype=self.dtype)
         for found in tagger.stream(texts, show_progress=len(texts) > 200):
             row: dict[str, object] = {"text": found.text, "entities": [asdict(entity) for entity in found.entities]}
             if self.words:
