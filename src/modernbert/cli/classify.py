@@ -33,7 +33,7 @@ class Classify:
     out: Path | None = None
     """A .jsonl or .parquet file; absent: stdout."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32."""
+    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model."""
     json: bool = False
     """Print one JSON object a text."""
 

@@ -33,7 +33,8 @@ class Embed:
     normalize: bool = False
     """Scale every vector to length 1."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32. int8: see model check-int8."""
+    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model.
+    int8: see model check-int8."""
     too_long: Literal["truncate", "refuse"] = "truncate"
     """What happens to a text longer than the model's limit: its end is left out and counted, or nothing is embedded."""
 

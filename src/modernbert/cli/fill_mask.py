@@ -27,7 +27,8 @@ class FillMask:
     attention: Path | None = None
     """Draw who looks at whom in the first text, layer by layer, into this .png."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32. int8: see model check-int8."""
+    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model.
+    int8: see model check-int8."""
     json: bool = False
     """Print one JSON object a text."""
 

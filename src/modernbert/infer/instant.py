@@ -23,11 +23,12 @@ from modernbert.model.hub import tokenizer_folder
 from modernbert.model.in_numpy import classify, decode, encode, pool
 from modernbert.text.tokenizer import Tokenizer
 
-MOST_WORK = 10_000_000_000
-"""Floating-point operations of the forward pass: 0.4 s of one core. torch's import and first pass take five times as long."""
+MOST_WORK = 20_000_000_000
+"""Floating-point operations of an answer: below a second on a core on which torch takes more than two to be imported, to load
+and to warm up."""
 
-READING = 75
-"""Operations that take as long as to read one parameter and widen it."""
+READING = 200
+"""Operations that take as long as to read one parameter."""
 
 _ARCHITECTURES: dict[Head, str] = {
     "fill-mask": "ModernBertForMaskedLM",
