@@ -49,13 +49,14 @@ class Embed:
         if self.out is not None and self.out.suffix not in (".npy", ".jsonl"):
             raise UserError(f"--out {self.out}: found {self.out.suffix or 'no ending'!r}, expected .npy or .jsonl")
         texts = list(read_texts(self.files))
-        few.begin(texts)
+        whole = [(self.prompt or "") + text for text in texts]
+        few.begin(whole)
         import numpy as np
 
         from modernbert.core.files import write_atomically
         from modernbert.retrieval.embedder import Embedder
 
-        embedder = Embedder.for_texts(self.model, texts, pooling=self.pooling, too_long=self.too_long, dtype=self.dtype)
+        embedder = Embedder.for_texts(self.model, whole, pooling=self.pooling, too_long=self.too_long, dtype=self.dtype)
         vectors = embedder.encode(
             texts,
             prompt_name=self.prompt_name,

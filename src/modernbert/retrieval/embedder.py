@@ -142,13 +142,17 @@ class Embedder:
     ) -> Self:
         """The same for these texts, for a process that has no others: what a few need of a small model, NumPy computes.
 
+        Args:
+            texts: with the prompt before each that is given in full, if one is.
+
         Raises:
             UnsupportedError: as `from_pretrained`.
         """
         folder = folder_of(source, head="embedding")
         said = describe(folder)
-        is_plain = dtype == "auto" and not said.steps
-        if is_plain and (instant := open_instant(folder, "embedding", texts, pooling=pooling)) is not None:
+        prompt = max(Prompts.of(said.settings, folder).named.values(), key=len)  # one of them may come before each
+        whole, is_plain = [prompt + text for text in texts], dtype == "auto" and not said.steps
+        if is_plain and (instant := open_instant(folder, "embedding", whole, pooling=pooling)) is not None:
             longest = longest_for(instant.config, instant.tokenizer, said.max_length)
             return cls._of_light(instant, said, longest, too_long)
         return cls.from_pretrained(folder, pooling=pooling, too_long=too_long, dtype=dtype)

@@ -1,6 +1,8 @@
 """Which texts NumPy answers, and that it answers as torch does."""
 
+import json
 import logging
+import shutil
 import sys
 
 import numpy as np
@@ -151,6 +153,24 @@ def test_vectors_are_the_same_as_with_torch_prompts_and_all(monkeypatch):
     )
     assert Embedder.for_texts("nano", texts).light is None, "torch is here"
     assert theirs.width == ours.width
+
+
+@pytest.mark.usefixtures("no_torch")
+def test_a_prompt_counts_and_modules_are_left_to_torch(tmp_path, monkeypatch):
+    monkeypatch.setattr(Embedder, "from_pretrained", lambda *_, **__: "by torch")
+    for folder in (folder_of("nano"), folder_of("nano:embedding")):
+        shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    settings = tmp_path / "config_sentence_transformers.json"
+    settings.write_text(json.dumps({"prompts": {"query": "find: "}}))
+    assert isinstance(Embedder.for_texts(tmp_path, ["a"]).light, Instant)
+    settings.write_text(json.dumps({"prompts": {"query": "find: " * 6000}}))
+    assert Embedder.for_texts(tmp_path, ["a"]) == "by torch"
+    settings.unlink()
+    assert Embedder.for_texts(tmp_path, ["a"], dtype="float32") == "by torch"
+    (tmp_path / "modules.json").write_text(
+        json.dumps([{"path": "", "type": "sentence_transformers.models.Transformer"}])
+    )
+    assert Embedder.for_texts(tmp_path, ["a"]) == "by torch"
 
 
 @pytest.mark.usefixtures("no_torch")
