@@ -32,7 +32,9 @@ NUMPY, TORCH = "NumPy", "torch"
 WAYS = {NUMPY: [], TORCH: ["--dtype", "float32"]}
 
 RUN = "import sys; from modernbert.cli.main import main; sys.exit(main())"
-RUN_ANY_LENGTH = f"from modernbert.infer import few, instant; few.MOST_CHARACTERS = instant.MOST_WORK = 1 << 60; {RUN}"
+RUN_ANY_LENGTH = f"""from modernbert.infer import few; few.begin([])
+from modernbert.infer import instant; few.MOST_CHARACTERS = instant.MOST_WORK = 1 << 60
+{RUN}"""
 
 
 def main(words: Sequence[str] | None = None) -> None:
