@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,15 @@ def seeded() -> None:
     if torch := sys.modules.get("torch"):
         torch.manual_seed(0)
         torch.set_num_threads(1)
+    if "numpy" in sys.modules:
+        _one_thread_for_numpy()
+
+
+@cache
+def _one_thread_for_numpy() -> None:
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, user_api="blas")
 
 
 @pytest.fixture(params=["reference", "native", "blocked", "flex"])

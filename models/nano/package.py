@@ -20,7 +20,8 @@ from safetensors.torch import save as as_bytes
 from modernbert.core import packaged
 from modernbert.core.errors import UserError
 from modernbert.core.files import content_hash, write_atomically
-from modernbert.model.adapter import CONFIG, WEIGHTS, is_adapter
+from modernbert.model.adapter import WEIGHTS
+from modernbert.model.adapter_config import CONFIG, is_adapter
 from modernbert.model.folder import copy_tokenizer
 from modernbert.model.heads import ARCHITECTURES
 from modernbert.model.hf_config import from_file

@@ -1,5 +1,6 @@
 """The model inside the package: whole, small, equal in every reader, and of use to somebody who just installed it."""
 
+import io
 import json
 import subprocess
 import sys
@@ -107,10 +108,49 @@ def test_every_verb_takes_it_without_being_told(capsys):
     assert "LOC" in capsys.readouterr().out
 
 
+SHORT = {
+    "fill-mask": (["fill-mask", "She opened the [MASK] and went out."], "door"),
+    "classify": (["classify", "The music was beautiful.", "I want my money back."], "positive"),
+    "tag": (["tag", "Angela Merkel met Tim Cook in Berlin."], "PER"),
+    "embed": (["embed"], '"embedding": ['),
+}
+
+
+def _loaded(words, given=""):
+    """What a command prints, and the modules that its process has loaded in the end."""
+    code = f"import sys; from modernbert.cli.main import main; main({words}); print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, input=given)
+    *printed, loaded = done.stdout.splitlines()
+    return "\n".join(printed), set(loaded.split())
+
+
+@pytest.mark.parametrize("verb", SHORT)
+def test_a_few_short_texts_do_not_wait_for_torch(verb, capsys, monkeypatch):
+    words, expected = SHORT[verb]
+    text = "def area(r): return 3.14 * r * r\n"
+    printed, loaded = _loaded(words, text)
+    assert expected in printed
+    assert not loaded & {"torch", "huggingface_hub", "onnxruntime", "openvino"}
+
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+    assert main([*words, "--dtype", "float32"]) == 0  # by torch
+    if verb != "embed":
+        assert capsys.readouterr().out.rstrip("\n") == printed.rstrip("\n")
+        return
+    ours, theirs = (json.loads(each)["embedding"] for each in (printed, capsys.readouterr().out))
+    assert ours == pytest.approx(theirs, abs=1e-5)
+
+
+@pytest.mark.parametrize("given", ["word " * 8000, "good\n" * 300], ids=["a long text", "many texts"])
+def test_what_is_more_is_computed_by_torch(given):
+    printed, loaded = _loaded(["embed"], given)
+    assert len(printed.splitlines()) == len(given.splitlines())
+    assert "torch" in loaded
+
+
 def test_filling_a_mask_imports_nothing_that_it_does_not_need():
-    code = "import sys; from modernbert.cli.main import main; main(['fill-mask', 'a [MASK]']); print(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(done.stdout.splitlines()[-1].split())
+    _, loaded = _loaded(["fill-mask", "a [MASK]", "--dtype", "float32"])
+    assert "torch" in loaded
     assert not loaded & {
         "transformers",
         "sentence_transformers",

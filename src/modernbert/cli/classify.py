@@ -33,7 +33,7 @@ class Classify:
     out: Path | None = None
     """A .jsonl or .parquet file; absent: stdout."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32."""
+    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model."""
     json: bool = False
     """Print one JSON object a text."""
 
@@ -76,6 +76,7 @@ class Classify:
 
     def _rows(self) -> Iterator[dict[str, object]]:
         from modernbert.core.errors import UserError
+        from modernbert.infer import few
 
         texts = self._inputs()
         if self.labels:
@@ -86,9 +87,10 @@ class Classify:
             model = ZeroShot.from_pretrained(self.model, dtype=self.dtype)
             found = iter(model.predict(map(str, texts), self.labels, template=self.template))
         else:
+            few.begin(texts)
             from modernbert.tasks.classify import TextClassifier
 
-            classifier = TextClassifier.from_pretrained(self.model, dtype=self.dtype)
+            classifier = TextClassifier.for_texts(self.model, texts, dtype=self.dtype)
             found = classifier.stream(texts, show_progress=len(texts) > 200)
         for text, each in zip(texts, found, strict=True):
             given = {"text": text} if isinstance(text, str) else {"text": text[0], "text_pair": text[1]}

@@ -33,7 +33,8 @@ class Embed:
     normalize: bool = False
     """Scale every vector to length 1."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32. int8: see model check-int8."""
+    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model.
+    int8: see model check-int8."""
     too_long: Literal["truncate", "refuse"] = "truncate"
     """What happens to a text longer than the model's limit: its end is left out and counted, or nothing is embedded."""
 
@@ -41,19 +42,21 @@ class Embed:
         """Embed and write."""
         from modernbert.cli.texts import read_texts
         from modernbert.core.errors import UserError
+        from modernbert.infer import few
 
         if self.prompt_name is not None and self.prompt is not None:
             raise UserError("found --prompt-name and --prompt, expected one of the two: drop one")
         if self.out is not None and self.out.suffix not in (".npy", ".jsonl"):
             raise UserError(f"--out {self.out}: found {self.out.suffix or 'no ending'!r}, expected .npy or .jsonl")
-
+        texts = list(read_texts(self.files))
+        whole = [(self.prompt or "") + text for text in texts]
+        few.begin(whole)
         import numpy as np
 
         from modernbert.core.files import write_atomically
         from modernbert.retrieval.embedder import Embedder
 
-        embedder = Embedder.from_pretrained(self.model, pooling=self.pooling, too_long=self.too_long, dtype=self.dtype)
-        texts = list(read_texts(self.files))
+        embedder = Embedder.for_texts(self.model, whole, pooling=self.pooling, too_long=self.too_long, dtype=self.dtype)
         vectors = embedder.encode(
             texts,
             prompt_name=self.prompt_name,

@@ -27,7 +27,8 @@ class FillMask:
     attention: Path | None = None
     """Draw who looks at whom in the first text, layer by layer, into this .png."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32. int8: see model check-int8."""
+    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model.
+    int8: see model check-int8."""
     json: bool = False
     """Print one JSON object a text."""
 
@@ -35,13 +36,18 @@ class FillMask:
         """Fill and print."""
         from modernbert.cli.texts import read_texts
         from modernbert.core.errors import UserError
-        from modernbert.tasks.fill_mask import MaskFiller
+        from modernbert.infer import few
 
         if self.texts and self.file:
             raise UserError(f"found texts and --file {self.file}, expected one of the two: drop one")
-        filler = MaskFiller.from_pretrained(self.model, dtype=self.dtype)
         texts = list(self.texts) or list(read_texts([self.file] if self.file else []))
-        if self.attention is not None:
+        few.begin(texts)
+        from modernbert.tasks.fill_mask import MaskFiller
+
+        if self.attention is None:
+            filler = MaskFiller.for_texts(self.model, texts, dtype=self.dtype)
+        else:
+            filler = MaskFiller.from_pretrained(self.model, dtype=self.dtype)
             from modernbert.core.log import say
             from modernbert.infer.exported import refuse_exported
             from modernbert.tasks.attention_maps import draw_attention

@@ -25,7 +25,7 @@ class Tag:
     out: Path | None = None
     """A .jsonl or .parquet file; absent: stdout."""
     dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
-    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32."""
+    """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model."""
     json: bool = False
     """Print one JSON object a text."""
 
@@ -41,10 +41,13 @@ class Tag:
 
     def _rows(self) -> Iterator[dict[str, object]]:
         from modernbert.cli.texts import read_texts
-        from modernbert.tasks.tag import Tagger
+        from modernbert.infer import few
 
         texts = list(self.texts) or list(read_texts([self.file] if self.file else []))
-        tagger = Tagger.from_pretrained(self.model, dtype=self.dtype)
+        few.begin(texts)
+        from modernbert.tasks.tag import Tagger
+
+        tagger = Tagger.for_texts(self.model, texts, dtype=self.dtype)
         for found in tagger.stream(texts, show_progress=len(texts) > 200):
             row: dict[str, object] = {"text": found.text, "entities": [asdict(entity) for entity in found.entities]}
             if self.words:

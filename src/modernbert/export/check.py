@@ -13,7 +13,8 @@ import numpy as np
 from modernbert.core.errors import UserError
 from modernbert.core.seeds import Seeds
 from modernbert.export.source import Source
-from modernbert.infer.exported import POOLED, Exported
+from modernbert.infer.exported import Exported
+from modernbert.infer.light import POOLED
 from modernbert.tasks.ranks import spearman
 
 LENGTHS = (1, 2, 5, 63, 64, 65, 66, 127, 128, 129, 130, 191, 192, 193, 300)

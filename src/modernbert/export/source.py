@@ -23,7 +23,7 @@ from modernbert.export.network import (
     write_states,
 )
 from modernbert.infer.engine import longest_text
-from modernbert.infer.exported import Head
+from modernbert.infer.light import Head
 from modernbert.model.encoder import Encoder
 from modernbert.model.folder import is_half
 from modernbert.model.heads import ARCHITECTURES, MaskedLM, Model, MultipleChoice, TokenClassifier

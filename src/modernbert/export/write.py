@@ -12,7 +12,8 @@ from modernbert.core.files import atomic_folder, write_json
 from modernbert.export.check import CLOSE, MOST_LOST, Quality, quality, worst_difference
 from modernbert.export.graph import OPSET, Graph, Precision
 from modernbert.export.source import Source, read_source
-from modernbert.infer.exported import FILE, Exported, Head, Manifest
+from modernbert.infer.exported import FILE, Exported, Manifest
+from modernbert.infer.light import Head
 from modernbert.infer.runtimes import Backend
 from modernbert.model.folder import check_free, copy_tokenizer
 from modernbert.model.heads import ARCHITECTURES

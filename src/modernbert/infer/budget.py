@@ -1,6 +1,5 @@
 """How many tokens a batch has: the smallest number that is about as fast as any, found while working."""
 
-import statistics
 from collections.abc import Hashable, Sequence
 
 TURNS = "ABBAABBA"
@@ -64,6 +63,8 @@ class Search:
         self.is_settled = True
 
     def _decide(self) -> None:
+        import statistics  # which few texts need not wait for
+
         best, challenger = (
             statistics.median(rate for rate, turn in zip(self._rates, TURNS, strict=True) if turn == who)
             for who in "AB"

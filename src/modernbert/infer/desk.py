@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from modernbert.core.cores import cores
 from modernbert.core.log import say
 from modernbert.infer.batches import Batches
-from modernbert.infer.exported import Rectangles
+from modernbert.infer.light import Rectangles
 from modernbert.infer.queue import Order, Queue
 from modernbert.infer.ticket import BusyError, GoneError, LateError, Ticket, current
 from modernbert.ops.packed import Packed

@@ -17,12 +17,12 @@ from modernbert.core.errors import UserError
 from modernbert.core.log import progress, say
 from modernbert.infer.ahead import Text, Tokenized, read_window, readable, size_of, windows
 from modernbert.infer.budget import Search, fill, search_for
-from modernbert.infer.exported import Exported, Rectangles
+from modernbert.infer.light import Light, Rectangles
 from modernbert.infer.ticket import current
 from modernbert.model.config import ModelConfig
 from modernbert.text.tokenizer import Tokenizer
 
-if TYPE_CHECKING:  # an exported model runs where torch is not installed
+if TYPE_CHECKING:  # a light model runs where torch is not installed
     from torch import nn
 
     from modernbert.infer.batches import Batches
@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # an exported model runs where torch is not installed
 Result = TypeVar("Result")
 
 Reading = Callable[[Any], Sequence[Result]]
-"""From a batch, which is `Packed`, or lists of ids where the model is an exported one, to one result a document."""
+"""From a batch, which is `Packed`, or lists of ids where the model is a light one, to one result a document."""
 
 TooLong = Literal["truncate", "refuse"]
 
@@ -77,7 +77,7 @@ def longest_text(config: ModelConfig, tokenizer: Tokenizer) -> int:
 class Engine:
     """Runs a model over any number of texts. Holds no state of a call: threads may share it."""
 
-    def __init__(self, model: "nn.Module | Exported", tokenizer: Tokenizer, room: Room) -> None:
+    def __init__(self, model: "nn.Module | Light", tokenizer: Tokenizer, room: Room) -> None:
         self.model = model
         self.tokenizer = tokenizer
         self.room = room
@@ -183,7 +183,7 @@ class Engine:
         return _Call(read, self._batches(is_few=is_few))
 
     def _batches(self, *, is_few: bool) -> "Batches | Rectangles":
-        if isinstance(self.model, Exported):
+        if isinstance(self.model, Light):
             return Rectangles(self.model)
         import torch
 

@@ -1,44 +1,20 @@
-"""A folder that `modernbert export onnx|openvino` wrote, run without torch.
-
-Takes a model's place in an `Engine` and in the predictors: lists of ids go in, one array a document comes out.
-
-Shapes:  t tokens of one document   C labels   D width   V vocabulary
-"""
+"""A folder that `modernbert export onnx|openvino` wrote, run without torch: a light model around a graph in a runtime."""
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeVar
 
 import numpy as np
 
 from modernbert.core.errors import CheckpointError, UnsupportedError, UserError
+from modernbert.infer.light import POOLED, Head, Light
 from modernbert.infer.padding import padded
 from modernbert.infer.runtimes import Backend, Session, open_session
-from modernbert.model.config import ModelConfig
 from modernbert.model.hf_config import from_file
 from modernbert.text.tokenizer import Tokenizer
 
-Result = TypeVar("Result")
-
-Head = Literal[
-    "fill-mask", "text-classification", "token-classification", "question-answering", "multiple-choice",
-    "embedding", "late", "trunk",
-]  # fmt: skip
-"""What a graph gives; the Hub's words where it has one."""
-
 FILE = "export.json"
-
-POOLED: tuple[Head, ...] = ("text-classification", "multiple-choice", "embedding")
-"""Heads that give one row a document; the others give one a token."""
-
-_PLACES = 4096
-"""Tokens and padding of a batch: eight times 512; more only leaves the cache of a CPU."""
-
-_NUMBERS = 1 << 26
-"""Of one output: logits over a vocabulary are many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,21 +62,25 @@ def open_exported(source: str | Path, head: Head, *, dtype: object = "auto", dev
             f"{source}: found {asked}, expected none for an exported folder, whose graph says it: leave it out"
         )
     found = Exported(Path(source))
-    if found.manifest.head != head:
+    if found.head != head:
         raise CheckpointError(
-            f"{source}: found an export with the head {found.manifest.head!r}, expected {head!r}: export the model with "
+            f"{source}: found an export with the head {found.head!r}, expected {head!r}: export the model with "
             f"--head {head}"
         )
     return found
 
 
 def refuse_exported(model: object, what: str) -> None:
-    """Stop where weights are needed.
+    """Stop where a module is needed.
 
     Raises:
-        UnsupportedError: the model, or what lies in the folder, is an exported graph.
+        UnsupportedError: the model, or what lies in the folder, is an exported graph; or NumPy has it, for a few texts.
     """
-    folder = model.folder if isinstance(model, Exported) else model
+    folder = model.folder if isinstance(model, Light) else model
+    if isinstance(model, Light) and not isinstance(model, Exported):
+        raise UnsupportedError(
+            f"{folder}: found a model that was opened for a few texts, expected one for {what}: open it by from_pretrained"
+        )
     if isinstance(folder, str | Path) and (Path(folder) / FILE).is_file():
         raise UnsupportedError(
             f"{folder}: found an exported graph, expected a model for {what}: name the one that it was made of, "
@@ -122,8 +102,8 @@ def read_manifest(folder: Path) -> Manifest:
         raise CheckpointError(f"{path} cannot be read ({error}): export the model again") from None
 
 
-class Exported:
-    """A graph in a runtime. Threads may share it."""
+class Exported(Light):
+    """A graph in a runtime."""
 
     def __init__(self, folder: Path, *, backend: Backend | None = None, threads: int | None = None) -> None:
         """Open a folder.
@@ -136,60 +116,20 @@ class Exported:
             CheckpointError: a file is missing or damaged.
             MissingExtraError: the runtime is not installed.
         """
-        self.folder = folder
-        self.manifest = read_manifest(folder)
-        self.config: ModelConfig = from_file(folder / "config.json")[0]
+        self.manifest = said = read_manifest(folder)
+        config = from_file(folder / "config.json")[0]
         if not (folder / "tokenizer.json").is_file():
             raise CheckpointError(f"{folder / 'tokenizer.json'} is missing: export the model again")
-        self.tokenizer = Tokenizer.load(folder)
-        self.backend: Backend = backend or self.manifest.backend
-        self._run: Session = open_session(
-            folder / self.manifest.file, self.backend, outputs=self.manifest.outputs, threads=threads
-        )
+        super().__init__(folder, config, Tokenizer.load(folder), head=said.head, width=said.width)
+        self.backend: Backend = backend or said.backend
+        self._run: Session = open_session(folder / said.file, self.backend, outputs=said.outputs, threads=threads)
 
-    def rows(self, documents: Sequence[Sequence[int]]) -> list[np.ndarray]:
-        """One array a document, in float32: [C] or [D]; [t, C], [t, D] or [t, V]; of answers [2, t].
-
-        Raises:
-            UserError: a token id is outside the vocabulary.
-        """
-        if not documents:
-            return []
-        largest, smallest = max(map(max, documents)), min(map(min, documents))
-        if smallest < 0 or largest >= self.config.vocab_size:
-            raise UserError(
-                f"token id {smallest if smallest < 0 else largest} is outside the vocabulary of {self.config.vocab_size}: is "
-                "this the tokenizer the model was exported with?"
-            )
+    def _rows(self, documents: Sequence[Sequence[int]]) -> list[np.ndarray]:
         ids, mask = padded(documents, self.config.pad_token_id or 0)
         found = self._run(ids, mask)
-        if self.manifest.head in POOLED:
+        if self.head in POOLED:
             return list(found[0])
         lengths = enumerate(map(len, documents))
-        if self.manifest.head == "question-answering":
+        if self.head == "question-answering":
             return [np.stack([each[row, :length] for each in found]) for row, length in lengths]
         return [found[0][row, :length] for row, length in lengths]
-
-
-class Rectangles:
-    """Batches of an exported model, for `Engine`: as `Batches` are for torch's."""
-
-    def __init__(self, model: Exported) -> None:
-        numbers = model.manifest.width if model.manifest.head == "fill-mask" else 1
-        self.budget = max(1, min(_PLACES, _NUMBERS // numbers))
-        self.rate = float("inf")
-        """Tokens a second, of the last batch."""
-
-    def run(
-        self,
-        read: Callable[[Any], Sequence[Result]],
-        documents: Sequence[Sequence[int]],
-        *,
-        budget: int,
-        number: int | None = None,
-    ) -> list[Result]:
-        """A batch's results; see `Batches.run`. They come by length, so that little is padded."""
-        start = time.perf_counter()
-        found = list(read(documents))
-        self.rate = sum(map(len, documents)) / max(time.perf_counter() - start, 1e-9)
-        return found

@@ -8,7 +8,6 @@ For adapters over ModernBERT's linear layers; DoRA, adapted embeddings and ranks
 business (`merge_and_unload`, then save the whole model).
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
@@ -19,9 +18,9 @@ import torch
 from torch import Tensor
 
 from modernbert.core.errors import CheckpointError, UnsupportedError
+from modernbert.model.adapter_config import CONFIG, read_settings
 from modernbert.model.heads import PARTS
 
-CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -50,16 +49,6 @@ class Adapter:
     """Without PEFT's prefix."""
 
 
-def is_adapter(folder: Path) -> bool:
-    """Whether a folder holds an adapter instead of a whole model."""
-    return (folder / CONFIG).is_file()
-
-
-def base_of(folder: Path) -> str:
-    """The model that an adapter belongs to."""
-    return str(_settings(folder)["base_model_name_or_path"])
-
-
 def read_adapter(folder: Path) -> Adapter:
     """Read it, and refuse what `merge` would get wrong.
 
@@ -70,7 +59,7 @@ def read_adapter(folder: Path) -> Adapter:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    settings = _settings(folder)
+    settings = read_settings(folder)
     foreign = [name for name in _FOREIGN if settings.get(name)]
     if settings.get("peft_type") != "LORA" or foreign:
         found = ", ".join(foreign) or f"peft_type {settings.get('peft_type')!r}"
@@ -124,16 +113,3 @@ def _changed(weights: Mapping[str, Tensor], own: str, name: str, adapter: Adapte
             "the adapter belongs to another model"
         )
     return weight_OI.float() + adapter.scale * (up_OR @ down_RI.float())
-
-
-def _settings(folder: Path) -> dict:
-    try:
-        settings = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CheckpointError(f"{folder / CONFIG} cannot be read ({error}): fetch or write it again") from None
-    wanted = ("base_model_name_or_path", "r", "lora_alpha")
-    if not isinstance(settings, dict) or any(settings.get(name) in (None, "") for name in wanted):
-        raise CheckpointError(
-            f"{folder / CONFIG}: expected {', '.join(wanted)}, as PEFT writes them: save the adapter again"
-        )
-    return settings

@@ -10,7 +10,8 @@ import torch
 from modernbert.core import packaged
 from modernbert.core.errors import CheckpointError
 from modernbert.core.files import atomic_folder
-from modernbert.model.adapter import WEIGHTS, is_adapter
+from modernbert.model.adapter import WEIGHTS
+from modernbert.model.adapter_config import is_adapter
 from modernbert.model.config import ModelConfig
 from modernbert.model.folder import check_free, copy_tokenizer, is_half, weight_files
 from modernbert.model.heads import ARCHITECTURES

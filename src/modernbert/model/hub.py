@@ -5,7 +5,7 @@ from pathlib import Path
 
 from modernbert.core import packaged
 from modernbert.core.errors import CheckpointError, first_line
-from modernbert.model.adapter import base_of, is_adapter
+from modernbert.model.adapter_config import base_of, is_adapter
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _WANTED = ["*.json", "*.safetensors", "*.txt", "artifact.metadata"]

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 from modernbert.core.errors import CheckpointError, UserError
 from modernbert.core.files import content_hash, write_atomically
 from modernbert.core.log import say
-from modernbert.model.adapter import is_adapter, merge, read_adapter
+from modernbert.model.adapter import merge, read_adapter
+from modernbert.model.adapter_config import is_adapter
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.encoder import Encoder
 from modernbert.model.folder import weight_files

@@ -13,17 +13,20 @@ from jaxtyping import Float, Shaped
 from modernbert.core.errors import UserError
 from modernbert.core.log import say
 from modernbert.infer.engine import Engine, Room, TooLong, TooLongError, longest_text
-from modernbert.infer.exported import Exported, open_exported, refuse_exported
+from modernbert.infer.exported import open_exported, refuse_exported
+from modernbert.infer.instant import open_instant
+from modernbert.infer.light import Light
 from modernbert.infer.read import Read
 from modernbert.infer.ticket import current
+from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.retrieval.chunks import Chunked, Reader, encode_chunks
-from modernbert.retrieval.folder import describe, longest_for, whole_number, write
+from modernbert.retrieval.folder import Described, describe, longest_for, whole_number, write
 from modernbert.retrieval.precision import Precision, to_precision
 from modernbert.retrieval.prompts import Prompts, prompted
 from modernbert.retrieval.similarity import Similarity, similar, similarity_named, unit
 from modernbert.text.tokenizer import Tokenizer
 
-if TYPE_CHECKING:  # an exported model runs where torch is not installed
+if TYPE_CHECKING:  # a light model runs where torch is not installed
     from torch import Tensor
 
     from modernbert.model.encoder import Encoder
@@ -39,7 +42,7 @@ class Embedder:
 
     def __init__(
         self,
-        encoder: "Encoder | Exported",
+        encoder: "Encoder | Light",
         tokenizer: Tokenizer,
         *,
         pooling: "Pooling | Pool",
@@ -57,11 +60,11 @@ class Embedder:
             behind: layers after pooling, in order.
             truncate_dim: first dimensions that are kept, for models trained so (Matryoshka); absent: all.
         """
-        self.exported = encoder if isinstance(encoder, Exported) else None
-        """An exported graph, which pools and does the rest by itself; then `encoder` is no module."""
+        self.light = encoder if isinstance(encoder, Light) else None
+        """A model that runs without torch, which pools and does the rest by itself; then `encoder` is no module."""
         self.encoder = cast("Encoder", encoder)
         self.tokenizer = tokenizer
-        if self.exported is None:
+        if self.light is None:
             self._take_parts(pooling, behind)
         self.prompts = prompts or Prompts()
         self.similarity_fn_name: Similarity = similarity_fn_name
@@ -99,9 +102,12 @@ class Embedder:
             UnsupportedError: the folder has modules, or pools, as no ModernBERT embedder does.
         """
         if (exported := open_exported(source, "embedding", dtype=dtype, device=device)) is not None:
-            return cls._of_exported(exported, pooling, too_long)
+            if pooling is not None:
+                raise UserError(
+                    f"{source}: found pooling {pooling!r}, expected none: an exported graph has its own in it"
+                )
+            return cls._of_light(exported, describe(exported.folder), exported.manifest.longest, too_long)
         from modernbert.model.encoder import Encoder
-        from modernbert.model.hub import folder_of, tokenizer_folder
         from modernbert.model.store import load
         from modernbert.retrieval.dense import layers_of
         from modernbert.retrieval.pooling import Pool
@@ -125,20 +131,43 @@ class Embedder:
         )
 
     @classmethod
-    def _of_exported(cls, exported: Exported, pooling: "Pooling | None", too_long: TooLong) -> Self:
-        folder = exported.folder
-        if pooling is not None:
-            raise UserError(f"{folder}: found pooling {pooling!r}, expected none: an exported graph has its own in it")
+    def for_texts(
+        cls,
+        source: str | Path,
+        texts: Sequence[str],
+        *,
+        pooling: "Pooling | None" = None,
+        too_long: TooLong = "truncate",
+        dtype: "Dtype" = "auto",
+    ) -> Self:
+        """The same for these texts, for a process that has no others: what a few need of a small model, NumPy computes.
+
+        Args:
+            texts: with the prompt before each that is given in full, if one is.
+
+        Raises:
+            UnsupportedError: as `from_pretrained`.
+        """
+        folder = folder_of(source, head="embedding")
         said = describe(folder)
+        prompt = max(Prompts.of(said.settings, folder).named.values(), key=len)  # one of them may come before each
+        whole, is_plain = [prompt + text for text in texts], dtype == "auto" and not said.steps
+        if is_plain and (instant := open_instant(folder, "embedding", whole, pooling=pooling)) is not None:
+            longest = longest_for(instant.config, instant.tokenizer, said.max_length)
+            return cls._of_light(instant, said, longest, too_long)
+        return cls.from_pretrained(folder, pooling=pooling, too_long=too_long, dtype=dtype)
+
+    @classmethod
+    def _of_light(cls, light: Light, said: Described, longest: int, too_long: TooLong) -> Self:
         return cls(
-            exported,
-            exported.tokenizer,
-            pooling=exported.config.classifier_pooling,
+            light,
+            light.tokenizer,
+            pooling=light.config.classifier_pooling,
             too_long=too_long,
-            longest=exported.manifest.longest,
-            prompts=Prompts.of(said.settings, folder),
-            similarity_fn_name=similarity_named(said.settings.get("similarity_fn_name"), folder),
-            truncate_dim=whole_number(said.settings, "truncate_dim", folder),
+            longest=longest,
+            prompts=Prompts.of(said.settings, light.folder),
+            similarity_fn_name=similarity_named(said.settings.get("similarity_fn_name"), light.folder),
+            truncate_dim=whole_number(said.settings, "truncate_dim", light.folder),
         )
 
     @property
@@ -149,8 +178,8 @@ class Embedder:
     @property
     def width(self) -> int:
         """Numbers in a vector, all dimensions kept."""
-        if self.exported is not None:
-            return self.exported.manifest.width
+        if self.light is not None:
+            return self.light.width
         from modernbert.retrieval.dense import width_behind
 
         return width_behind(self.behind, self.encoder.config.hidden_size)
@@ -345,12 +374,12 @@ class Embedder:
 
     def _rows_behind(self, prompt: str) -> Read[np.ndarray]:
         """How vectors of texts behind this prompt are read. Where all tokens are pooled, its length makes no difference."""
-        if self.exported is not None:
-            return Read(self.exported.rows)
+        if self.light is not None:
+            return Read(self.light.rows)
         return Read(self._rows, (0 if self.pool.with_prompt else self.prompt_length(prompt),))
 
     def _expect_module(self, what: str) -> None:
-        refuse_exported(self.exported, what)
+        refuse_exported(self.light, what)
 
     def _rows(self, packed: "Packed", prompt_length: int) -> list[np.ndarray]:
         return list(self.embed(packed, prompt_length).float().cpu().numpy())

@@ -9,12 +9,15 @@ import numpy as np
 
 from modernbert.core.errors import UserError
 from modernbert.infer.engine import Engine, Room, TooLong, longest_text
-from modernbert.infer.exported import Exported, open_exported
+from modernbert.infer.exported import open_exported
+from modernbert.infer.instant import open_instant
+from modernbert.infer.light import Light
 from modernbert.infer.read import Read
+from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.tasks.prediction import softmax
 from modernbert.text.tokenizer import Tokenizer
 
-if TYPE_CHECKING:  # an exported model runs where torch is not installed
+if TYPE_CHECKING:  # a light model runs where torch is not installed
     from modernbert.model.heads import MaskedLM
     from modernbert.model.store import Dtype
     from modernbert.ops.packed import Packed
@@ -60,12 +63,21 @@ class MaskFiller:
         if (exported := open_exported(source, "fill-mask", dtype=dtype, device=device)) is not None:
             return cls(cast("MaskedLM", exported), exported.tokenizer, too_long=too_long)
         from modernbert.model.heads import MaskedLM
-        from modernbert.model.hub import folder_of, tokenizer_folder
         from modernbert.model.store import load
 
         folder = folder_of(source)
         model = load(folder, MaskedLM, dtype=dtype, device=device)
         return cls(model, Tokenizer.load(tokenizer_folder(folder)), too_long=too_long)
+
+    @classmethod
+    def for_texts(
+        cls, source: str | Path, texts: Sequence[str], *, too_long: TooLong = "refuse", dtype: "Dtype" = "auto"
+    ) -> Self:
+        """The same for these texts, for a process that has no others: what a few need of a small model, NumPy computes."""
+        folder = folder_of(source)
+        if dtype == "auto" and (instant := open_instant(folder, "fill-mask", texts)) is not None:
+            return cls(cast("MaskedLM", instant), instant.tokenizer, too_long=too_long)
+        return cls.from_pretrained(folder, too_long=too_long, dtype=dtype)
 
     def fill(
         self, texts: Iterable[str], *, top_k: int = 5, targets: Sequence[str] | None = None
@@ -102,7 +114,7 @@ class MaskFiller:
         return single[0]
 
     def _read(self, batch: Any, top_k: int, among: tuple[int, ...] | None) -> Sequence[list[list[Guess]]]:
-        ways = self._likeliest_exported if isinstance(self.model, Exported) else self._likeliest
+        ways = self._likeliest_light if isinstance(self.model, Light) else self._likeliest
         documents, scores, ids = ways(batch, top_k, among)
         found: list[list[list[Guess]]] = [
             [] for _ in range(len(batch) if isinstance(batch, list) else len(batch.lengths))
@@ -127,8 +139,7 @@ class MaskFiller:
         ids = places if among is None else places.new_tensor(among)[places]
         return packed.documents[at_M].tolist(), scores.tolist(), ids.tolist()
 
-    def _likeliest_exported(self, documents: list[list[int]], top_k: int, among: tuple[int, ...] | None) -> _Likeliest:
-        rows = cast("Exported", self.model).rows(documents)
+    def _likeliest_light(self, documents: list[list[int]], top_k: int, among: tuple[int, ...] | None) -> _Likeliest:
         at = [
             (row, place)
             for row, ids in enumerate(documents)
@@ -137,7 +148,7 @@ class MaskFiller:
         ]
         if not at:
             return [], [], []
-        shares_MV = softmax(np.stack([rows[row][place] for row, place in at]))
+        shares_MV = softmax(cast("Light", self.model).rows_at(documents, at))
         if among is not None:
             shares_MV = shares_MV[:, list(among)]
         places = np.argsort(-shares_MV, axis=1, kind="stable")[:, :top_k]

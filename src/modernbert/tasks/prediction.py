@@ -3,13 +3,15 @@
 import json
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
 from modernbert.core.errors import CheckpointError
 from modernbert.core.files import write_atomically
-from modernbert.tasks.config import Task
+
+if TYPE_CHECKING:  # settings of fine-tuning, which who predicts has no use for
+    from modernbert.tasks.config import Task
 
 FILE = "prediction.json"
 
@@ -18,7 +20,7 @@ FILE = "prediction.json"
 class Prediction:
     """What was decided on the validation rows."""
 
-    task: Task | None = None
+    task: "Task | None" = None
     """Absent for models that others made."""
     temperature: float = 1.0
     """By which logits are divided before they become probabilities."""

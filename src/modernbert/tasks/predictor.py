@@ -1,5 +1,6 @@
 """What every predictor is: a fine-tuned model of one kind, its tokenizer, how its outputs are meant, and the engine."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Self, TypeVar, cast
 
@@ -7,8 +8,12 @@ import numpy as np
 
 from modernbert.core.errors import CheckpointError
 from modernbert.infer.engine import Engine, Room, longest_text
-from modernbert.infer.exported import Head, open_exported
+from modernbert.infer.exported import open_exported
+from modernbert.infer.few import Given
+from modernbert.infer.instant import open_instant
+from modernbert.infer.light import Head
 from modernbert.model.hf_config import from_file
+from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.tasks.prediction import Prediction
 from modernbert.text.tokenizer import Tokenizer
 
@@ -49,7 +54,6 @@ class Predictor(Generic[Model]):
         if (exported := open_exported(source, cls.EXPORTED, dtype=dtype, device=device)) is not None:
             return cls(cast("Model", exported), exported.tokenizer, Prediction.load(exported.folder))
         from modernbert.model.heads import ARCHITECTURES
-        from modernbert.model.hub import folder_of, tokenizer_folder
         from modernbert.model.store import load
 
         folder = folder_of(source, head=cls.HEAD)
@@ -61,6 +65,18 @@ class Predictor(Generic[Model]):
             )
         model = cast("Model", load(folder, ARCHITECTURES[architecture], dtype=dtype, device=device))
         return cls(model, Tokenizer.load(tokenizer_folder(folder)), Prediction.load(folder))
+
+    @classmethod
+    def for_texts(cls, source: str | Path, texts: Sequence[Given], *, dtype: "Dtype" = "auto") -> Self:
+        """The same for these texts, for a process that has no others: what a few need of a small model, NumPy computes.
+
+        Raises:
+            CheckpointError: as `from_pretrained`.
+        """
+        folder = folder_of(source, head=cls.HEAD)
+        if dtype == "auto" and (instant := open_instant(folder, cls.EXPORTED, texts)) is not None:
+            return cls(cast("Model", instant), instant.tokenizer, Prediction.load(folder))
+        return cls.from_pretrained(folder, dtype=dtype)
 
     def logits(self, batch: Any) -> list[np.ndarray]:
         """Before the temperature, one array a document of a batch, as the engine hands it over."""

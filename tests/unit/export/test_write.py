@@ -265,13 +265,28 @@ print(mb.Embedder.from_pretrained({str(embedder / "onnx")!r}).encode(["the keepe
     assert done.stdout.splitlines()[1] == "(50, 24)"
 
 
-def test_a_verb_that_needs_torch_says_so():
-    code = "import sys; sys.modules['torch'] = None; from modernbert.cli.main import main; sys.exit(main(['fill-mask', 'x']))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith(
+def test_a_verb_that_needs_torch_says_so_and_a_few_texts_need_none():
+    needs, needs_none = (_without_torch(["fill-mask", "a [MASK]", *more]) for more in (["--dtype", "float32"], []))
+    assert (needs.returncode, needs.stdout) == (2, "")
+    assert needs.stderr.startswith(
         "error: torch is not installed and this needs it: pip install torch, or name a folder"
     )
+    assert (needs_none.returncode, needs_none.stderr) == (0, "")
+    assert needs_none.stdout.startswith("a [MASK]\n  '")
+
+
+def _without_torch(words):
+    code = f"""
+import sys
+class Missing:
+    def find_spec(self, name, *rest):
+        if name == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+sys.meta_path.insert(0, Missing())
+from modernbert.cli.main import main
+sys.exit(main({words}))
+"""
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
 
 def test_openvino_gives_the_same_from_its_own_file_and_from_onnx(embedder, tmp_path):

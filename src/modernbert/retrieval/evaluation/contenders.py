@@ -125,7 +125,7 @@ def _stock(kind: str, source: str) -> tuple[Any, Facts]:
 
 def _content(folder: Path) -> str:
     """Of an adapter with the model below it."""
-    from modernbert.model.adapter import base_of, is_adapter
+    from modernbert.model.adapter_config import base_of, is_adapter
     from modernbert.model.hub import folder_of
 
     below = f" on {content_hash(folder_of(base_of(folder)))}" if is_adapter(folder) else ""

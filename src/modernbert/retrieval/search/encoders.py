@@ -97,7 +97,7 @@ class Encoders:
 
 def fingerprint_of(source: str | Path) -> str:
     """A hash of all that decides what a model's vectors are: weights, settings and tokenizer, those below an adapter too."""
-    from modernbert.model.adapter import base_of, is_adapter
+    from modernbert.model.adapter_config import base_of, is_adapter
     from modernbert.model.hub import folder_of
 
     folder = folder_of(source, head="embedding")
