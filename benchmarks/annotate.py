@@ -1,12 +1,13 @@
 """A corpus through a model: `modernbert annotate` against the bare engine, and against the usual way on Ray Data.
 
-    python benchmarks/annotate.py                                              # all parts at their default size
-    python benchmarks/annotate.py --parts speed --documents 200 --size tiny    # a minute: does it work?
+    python benchmarks/annotate.py                                    # speed and kill; writes docs/benchmarks-annotate.md
+    python benchmarks/annotate.py --parts speed --documents 200 --size tiny --no-write    # a minute: does it work?
     python benchmarks/annotate.py --parts memory --gigabytes 1 10              # hours: tokenising 11 GB
     python benchmarks/annotate.py --parts kill --documents 1000000 --kills 10 --driver-kills 3
 
 Weights are random (speed does not depend on them). The texts are Python's standard library, or --corpus: files, folders,
-patterns, as annotate reads them; again from the front where there are fewer. Results are JSON lines on stdout.
+patterns, as annotate reads them; again from the front where there are fewer. Results are JSON lines on stdout; the page has the
+last ones of each part.
 
 speed   tokens a second between the first worker's being ready and the last one's end, loading left out on every side, in rounds
         that alternate: annotate on processes and on Ray, the bare engine in as many processes, and Ray Data's map_batches with
@@ -19,8 +20,10 @@ kill    workers and drivers are killed at random while a corpus is annotated; th
 import argparse
 import hashlib
 import json
+import math
 import os
 import random
+import shlex
 import signal
 import statistics
 import subprocess
@@ -32,16 +35,22 @@ from dataclasses import replace
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
+
+from modernbert.bench.machine import examine
+from modernbert.core.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 
+PAGE, RESULTS = ROOT / "docs" / "benchmarks-annotate.md", ROOT / "benchmarks" / "annotate" / "results.json"
+PACKAGES = ("modernbert", "torch", "transformers", "ray", "tokenizers", "pyarrow")
 PARTS = ("speed", "memory", "kill")
 LOCAL, RAY, BARE, STOCK = "annotate, processes", "annotate, Ray", "bare engine", "Ray Data and transformers"
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--parts", nargs="+", default=["speed", "kill"], choices=PARTS)
     parser.add_argument("--documents", type=int, default=2000)
     parser.add_argument("--shards", type=int, default=16)
@@ -50,18 +59,30 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--longest", type=int, default=512, help="tokens; what is longer is cut, on all sides")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--contenders", nargs="+", default=[LOCAL, RAY, BARE, STOCK], choices=[LOCAL, RAY, BARE, STOCK])
+    parser.add_argument(
+        "--contenders", nargs="+", default=[LOCAL, RAY, BARE, STOCK], choices=[LOCAL, RAY, BARE, STOCK], metavar="NAME"
+    )
     parser.add_argument("--batch-sizes", type=int, nargs="+", default=[8, 32, 128])
     parser.add_argument("--gigabytes", type=float, nargs="+", default=[0.1, 1.0])
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--driver-kills", type=int, default=1)
     parser.add_argument("--engine", default="local", choices=["local", "ray"], help="of the part kill")
+    parser.add_argument("--no-write", action="store_true", help="leave the page and the results as they are")
     options = parser.parse_args(words)
+    kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+    load_before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as home:
         for part in options.parts:
             folder = Path(home) / part
             folder.mkdir()
-            {"speed": speed, "memory": memory, "kill": kill}[part](folder, options)
+            found = {"speed": speed, "memory": memory, "kill": kill}[part](folder, options)
+            command = shlex.join(["python", "benchmarks/annotate.py", *(sys.argv[1:] if words is None else words)])
+            key = f"kill, {options.engine}" if part == "kill" else part
+            kept[key] = {"command": command, "machine": examine(PACKAGES).line(load_before), "found": found}
+            print(json.dumps({"part": key} | kept[key]), flush=True)
+            if not options.no_write:
+                write_json(RESULTS, kept)
+                PAGE.write_text(page(kept), encoding="utf-8")
 
 
 def texts(options: argparse.Namespace) -> Iterator[str]:
@@ -83,7 +104,7 @@ def corpus(folder: Path, options: argparse.Namespace) -> Path:
     each = -(-options.documents // options.shards)
     for number in range(options.shards):
         with open(folder / f"{number:05}.jsonl", "w", encoding="utf-8") as file:
-            for place, text in enumerate(islice(source, min(each, options.documents - number * each))):
+            for place, text in enumerate(islice(source, max(0, min(each, options.documents - number * each)))):
                 file.write(json.dumps({"id": f"{number}-{place}", "text": text}) + "\n")
     return folder
 
@@ -106,16 +127,10 @@ def classifier(folder: Path, options: argparse.Namespace, *, longest: int | None
     return folder
 
 
-def report(**found: object) -> None:
-    print(json.dumps(found), flush=True)
-
-
 # ---------------------------------------------------------------- speed
 
 
-def speed(home: Path, options: argparse.Namespace) -> None:
-    from modernbert.bench.machine import examine
-
+def speed(home: Path, options: argparse.Namespace) -> dict[str, Any]:
     path, model = corpus(home / "in", options), classifier(home / "model", options)
     contenders = {
         LOCAL: lambda out: _annotated(path, model, out, options, "local"),
@@ -146,15 +161,22 @@ def speed(home: Path, options: argparse.Namespace) -> None:
         if found
     }
     medians = {name: statistics.median(each) for name, each in rates.items()}
-    report(part="speed", tokens=tokens, rates=rates, medians=medians, agreement=agreement, machine=examine().as_dict())
-    stock = max((rate for name, rate in medians.items() if name.startswith(STOCK)), default=None)
-    for name, rival, goal in ((LOCAL, BARE, 0.9), (RAY, BARE, 0.85)):
-        if name in medians and rival in medians:
-            report(ratio=f"{name} / {rival}", value=round(medians[name] / medians[rival], 3), goal=goal)
-    if stock and LOCAL in medians:
-        report(ratio=f"{LOCAL} / {STOCK}", value=round(medians[LOCAL] / stock, 3), goal=2.0)
-    if stock and RAY in medians:
-        report(ratio=f"{RAY} / {STOCK}", value=round(medians[RAY] / stock, 3), goal=2.0)
+    stock = max((name for name in medians if name.startswith(STOCK)), key=medians.__getitem__, default=None)
+    pairs = ((LOCAL, BARE, 0.9), (RAY, BARE, 0.85), (LOCAL, stock, 2.0), (RAY, stock, 2.0))
+    ratios = [
+        {
+            "of": name,
+            "to": rival,
+            "goal": goal,
+            "times": [a / b for a, b in zip(rates[name], rates[rival], strict=True)],
+        }
+        for name, rival, goal in pairs
+        if name in rates and rival in rates
+    ]
+    return {
+        "documents": options.documents, "size": options.size, "workers": options.workers, "tokens": tokens, "rates": rates,
+        "agreement": agreement, "ratios": ratios,
+    }  # fmt: skip
 
 
 Outcome = tuple[float, dict[str, str], int]
@@ -288,7 +310,8 @@ class _Pipeline:
 # ---------------------------------------------------------------- memory
 
 
-def memory(home: Path, options: argparse.Namespace) -> None:
+def memory(home: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
+    found = []
     model = classifier(home / "model", argparse.Namespace(**{**vars(options), "size": "tiny"}), longest=32)
     for gigabytes in options.gigabytes:
         path = home / "in.jsonl"
@@ -305,19 +328,16 @@ def memory(home: Path, options: argparse.Namespace) -> None:
             " check=True, stdout=sys.stderr); print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)"
         )
         done = subprocess.run([sys.executable, "-c", code, *words], check=True, stdout=subprocess.PIPE)
-        report(
-            part="memory",
-            gigabytes=gigabytes,
-            peak_mb=round(int(done.stdout) / 1000),
-            seconds=round(time.perf_counter() - began),
-        )
+        seconds = round(time.perf_counter() - began)
+        found.append({"gigabytes": gigabytes, "peak_mb": round(int(done.stdout) / 1000), "seconds": seconds})
         path.unlink()
+    return found
 
 
 # ---------------------------------------------------------------- kill
 
 
-def kill(home: Path, options: argparse.Namespace) -> None:
+def kill(home: Path, options: argparse.Namespace) -> dict[str, Any]:
     from support.families import descendants
 
     path = corpus(home / "in", options)
@@ -325,7 +345,6 @@ def kill(home: Path, options: argparse.Namespace) -> None:
     alone = _start(path, home / "alone", options)
     assert alone.wait() == 0
     whole = time.perf_counter() - began
-    report(part="kill", alone_seconds=round(whole, 1))
     chance = random.Random(0)
     plan = [False] * options.kills + [True] * options.driver_kills
     chance.shuffle(plan)
@@ -348,11 +367,11 @@ def kill(home: Path, options: argparse.Namespace) -> None:
     if driver.wait() != 0:  # a shard may have lost five workers: one more run does it
         assert _start(path, home / "killed", options).wait() == 0
     rows = _ids(home / "killed")
-    report(
-        part="kill", engine=options.engine, workers_killed=num[False], drivers_killed=num[True],
-        same_bytes=_hashes(home / "alone") == _hashes(home / "killed"), rows=len(rows),
-        doubled=len(rows) - len(set(rows)), lost=options.documents - len(set(rows)),
-    )  # fmt: skip
+    return {
+        "documents": options.documents, "alone_s": round(whole, 1), "workers_killed": num[False], "drivers_killed": num[True],
+        "same_bytes": _hashes(home / "alone") == _hashes(home / "killed"), "doubled": len(rows) - len(set(rows)),
+        "lost": options.documents - len(set(rows)),
+    }  # fmt: skip
 
 
 def _start(path: Path, out: Path, options: argparse.Namespace) -> subprocess.Popen:
@@ -382,6 +401,61 @@ def _ids(folder: Path) -> list[str]:
         each
         for path in sorted(folder.glob("*.parquet"))
         for each in pq.read_table(path, columns=["id"])["id"].to_pylist()
+    ]
+
+
+# ---------------------------------------------------------------- page
+
+
+def page(kept: dict[str, Any]) -> str:
+    """What was found last, part by part."""
+    lines = [
+        "# Annotating a corpus, measured",
+        "",
+        "*Written by `benchmarks/annotate.py`; no number here is typed by hand.*",
+        "",
+    ]
+    for key, part in kept.items():
+        lines += [f"## {key.capitalize()}", "", f"`{part['command']}`", "", part["machine"], ""]
+        lines += {"speed": _speed_lines, "memory": _memory_lines, "kill": _kill_lines}[key.partition(",")[0]](
+            part["found"]
+        )
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _speed_lines(found: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{found['documents']:,} documents of {found['tokens']:,} tokens by a classifier of shape {found['size']} with random weights, "
+        f"{found['workers']} workers of one thread, loading left out on every side. Real tokens a second; rounds alternate.",
+        "",
+        "| contender | tokens/s, median | each round | same labels as the first |",
+        "|---|---:|---|---:|",
+    ]
+    for name, rates in found["rates"].items():
+        each = ", ".join(f"{rate:,.0f}" for rate in rates)
+        lines.append(
+            f"| {name} | {statistics.median(rates):,.0f} | {each} | {found['agreement'].get(name, math.nan):.2%} |"
+        )
+    lines += ["", "| | times | lowest–highest | goal |", "|---|---:|---|---:|"]
+    for each in found["ratios"]:
+        lines.append(
+            f"| {each['of']} / {each['to']} | {statistics.median(each['times']):.2f} | {min(each['times']):.2f}–{max(each['times']):.2f} | {each['goal']:g} |"
+        )
+    return lines
+
+
+def _memory_lines(found: list[dict[str, Any]]) -> list[str]:
+    lines = ["| input, GB | highest memory of a worker, MB | seconds |", "|---:|---:|---:|"]
+    return [*lines, *(f"| {each['gigabytes']:g} | {each['peak_mb']:,} | {each['seconds']:,} |" for each in found)]
+
+
+def _kill_lines(found: dict[str, Any]) -> list[str]:
+    same = "the same bytes as" if found["same_bytes"] else "**other bytes than**"
+    return [
+        f"{found['documents']:,} documents embedded by `nano:embedding`; left alone it takes {found['alone_s']:,} s. With "
+        f"{found['workers_killed']} workers and {found['drivers_killed']} drivers killed at random and the command given again: {same} "
+        f"the run left alone, {found['lost']} rows lost, {found['doubled']} doubled."
     ]
 
 
