@@ -193,6 +193,34 @@ def test_words_learn_pairs_and_the_model_computes_what_was_trained():
     torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
 
 
+def test_the_strongest_numbers_come_first_and_vectors_are_the_same():
+    import words
+
+    from modernbert.model.encoder import Encoder
+    from modernbert.model.store import fresh
+    from modernbert.ops.packed import Packed
+    from support.tiny import tiny_config
+
+    model = fresh(tiny_config(), Encoder, seed=3).double()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if "norm" in name:
+                weight.uniform_(0.1, 2)
+    draw = np.random.default_rng(1)
+    texts = [draw.integers(0, 100, size=size) for size in (1, 2, 30, 70)]
+    packed = Packed.from_lists([ids.tolist() for ids in texts])
+    with torch.no_grad():
+        before = model(packed)
+        words.put_strong_numbers_first(model, texts)
+        after = model(packed)
+        strength = (
+            words.vectors(model.embeddings.tok_embeddings.weight, model.final_norm.weight, texts).square().mean(0)
+        )
+    assert (strength.diff() <= 0).all()
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(after @ after.T, before @ before.T)
+
+
 def test_a_head_is_packaged_only_on_the_weights_that_it_was_trained_on(tmp_path, monkeypatch):
     import package as script
 

@@ -84,7 +84,7 @@ def rankers(
         if kind == "late":
             return Late(encodings=encodings, name=name)
         dense = Dense(encodings=encodings, name=name)
-        return dense if one.kind == "dense" else Hybrid(parts=(words, dense), name=name, depth=depth)
+        return dense if one.kind == "dense" else Hybrid(words=words, dense=dense, name=name, depth=depth)
 
     def fresh() -> list[Ranker]:
         kept: dict[tuple[str, str], Encodings] = {}

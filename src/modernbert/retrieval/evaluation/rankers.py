@@ -13,7 +13,7 @@ import numpy as np
 
 from modernbert.core.errors import UserError, require
 from modernbert.retrieval.documents.identifiers import words_of
-from modernbert.retrieval.index.fusion import reciprocal_rank_fusion
+from modernbert.retrieval.index.fusion import DENSE_SHARE, Fusion, reciprocal_rank_fusion, score_fusion
 
 Found = dict[str, float]
 """Scores by document, of the best of one query."""
@@ -194,18 +194,19 @@ class _Reranking:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hybrid:
-    """Several rankers together by reciprocal rank fusion (Cormack et al. 2009): a document gets 1 / (60 + place) of each."""
+    """Words and vectors together, as `Index.search` fuses them."""
 
-    parts: tuple[Ranker, ...]
+    words: Ranker
+    dense: Ranker
     name: str
     depth: int = 100
     """Places of each that count."""
-    constant: int = 60
+    fusion: Fusion = "scores"
 
     @property
     def facts(self) -> Facts:
         """What a figure depends on."""
-        return {"kind": "hybrid", "constant": self.constant, "depth": self.depth, "parts": [part.facts for part in self.parts]}  # fmt: skip
+        return {"kind": "hybrid", "fusion": self.fusion, "dense share": DENSE_SHARE, "depth": self.depth, "parts": [self.words.facts, self.dense.facts]}  # fmt: skip
 
     def index(self, documents: Mapping[str, str]) -> Searcher:
         """Make all of them ready."""
@@ -215,19 +216,22 @@ class Hybrid:
 class _Fusion:
     def __init__(self, settings: Hybrid, documents: Mapping[str, str]) -> None:
         self._settings = settings
-        self._parts = [part.index(documents) for part in settings.parts]
+        self._parts = [part.index(documents) for part in (settings.words, settings.dense)]
         self.num_bytes = sum(part.num_bytes for part in self._parts)
         self.build_seconds = sum(part.build_seconds for part in self._parts)
 
     def search(self, queries: Sequence[str], most: int) -> list[Found]:
         answers = [part.search(queries, self._settings.depth) for part in self._parts]
-        return [fused(rankings, self._settings.constant, most) for rankings in zip(*answers, strict=True)]
+        return [self._fused(words, dense, most) for words, dense in zip(*answers, strict=True)]
 
+    def _fused(self, words: Found, dense: Found, most: int) -> Found:
+        if self._settings.fusion == "ranks":
+            sums = dict(reciprocal_rank_fusion([list(words), list(dense)]))
+        else:
+            complete = [len(words) < self._settings.depth, False]
+            sums = dict(score_fusion([words, dense], [1 - DENSE_SHARE, DENSE_SHARE], complete=complete))
 
-def fused(rankings: Sequence[Found], constant: int, most: int) -> Found:
-    """One ranking of several, each best first, by places alone."""
-    sums = dict(reciprocal_rank_fusion([list(ranking) for ranking in rankings], k=constant))
-    return Ids(list(sums)).best(np.array(list(sums.values())), most) if sums else {}
+        return Ids(list(sums)).best(np.array(list(sums.values())), most) if sums else {}
 
 
 def _apart(text: str) -> str:

@@ -17,6 +17,7 @@ from modernbert.core.errors import UserError, first_line
 from modernbert.core.lock import Lock
 from modernbert.retrieval.index.bm25 import counts, document_weights
 from modernbert.retrieval.index.filter_text import Where, read_filter
+from modernbert.retrieval.index.fusion import Fusion
 from modernbert.retrieval.index.ledger import Ledger
 from modernbert.retrieval.index.manifest import Manifest, Settings, check_same, read_manifest
 from modernbert.retrieval.index.opening import Opened, StoreChoice, open_store, save_note
@@ -191,14 +192,17 @@ class Index:
         mode: Mode = "dense",
         rescore: int | None = None,
         exact: bool = False,
+        fusion: Fusion = "scores",
     ) -> list[Hit]:
         """The best records, best first, ties by id.
 
         Args:
             where: a filter, a mapping, or lines such as "path=src/*"; see `filter_text`.
-            mode: `dense` compares vectors; `lexical` words, by BM25; `hybrid` fuses the two by reciprocal rank.
+            mode: `dense` compares vectors; `lexical` words, by BM25; `hybrid` fuses the two.
             rescore: so many of the first candidates get the order of MaxSim over token vectors; those without tokens follow.
             exact: compare every vector rather than follow a graph.
+            fusion: of a hybrid, by `scores`, of which words have seven tenths; or by `ranks`, reciprocal and equal, for vectors whose scores
+                say little.
 
         Raises:
             UserError: the query lacks what the mode compares.
@@ -209,7 +213,7 @@ class Index:
         def ask() -> list[Hit]:
             return search(
                 self._opened.store, self._opened.lexicon, self.settings, query,
-                top_k=top_k, where=condition, mode=mode, rescore=rescore, exact=exact,
+                top_k=top_k, where=condition, mode=mode, rescore=rescore, exact=exact, fusion=fusion,
             )  # fmt: skip
 
         try:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modernbert.core.errors import UserError
-from modernbert.retrieval.evaluation.rankers import Bm25, Hybrid, Ids, Reranked, fused
+from modernbert.retrieval.evaluation.rankers import Bm25, Ids, Reranked
 
 DOCUMENTS = {
     "a": "the keeper counted ships and ships",
@@ -112,17 +112,16 @@ def test_a_reranker_that_leaves_one_out_is_refused():
         Reranked(model=Lazy(), first=Bm25(), name="lazy").index(DOCUMENTS).search(["counted ships"], 5)
 
 
-def test_fusion_adds_what_places_are_worth():
-    one, other = {"a": 9.0, "b": 8.0}, {"b": 0.2, "c": 0.1}
-    assert fused([one, other], 60, 10) == pytest.approx({"b": 1 / 62 + 1 / 61, "a": 1 / 61, "c": 1 / 62})
-    assert list(fused([one, other], 60, 10)) == ["b", "a", "c"]
-    assert fused([{}, {}], 60, 10) == {}
-
-
-def test_a_hybrid_asks_all_of_its_parts():
-    hybrid = Hybrid(parts=(Bm25(), Bm25(stemming=False)), name="both")
-    searcher = hybrid.index(DOCUMENTS)
+def test_a_hybrid_asks_both_and_fuses_scores_or_places():
+    words, other = Bm25(), Bm25(stemming=False)
+    searcher = Hybrid(words=words, dense=other, name="both").index(DOCUMENTS)
     (found,) = searcher.search(["counting sailor"], 5)
-    assert found == pytest.approx({"b": 2 / 61, "a": 1 / 62, "c": 1 / 63})
-    parts = [part.index(DOCUMENTS) for part in hybrid.parts]
-    assert searcher.num_bytes == sum(part.num_bytes for part in parts)
+    (alone,), (unstemmed,) = (part.index(DOCUMENTS).search(["counting sailor"], 100) for part in (words, other))
+    best, last = max(unstemmed.values()), min(unstemmed.values())
+    spread = {id_: (score - last) / (best - last) if best > last else 1.0 for id_, score in unstemmed.items()}
+    shares = {id_: 0.7 * score / max(alone.values()) for id_, score in alone.items()}
+    assert found == pytest.approx({id_: shares.get(id_, 0) + 0.3 * spread.get(id_, 0) for id_ in {*shares, *spread}})
+    assert searcher.num_bytes == sum(part.index(DOCUMENTS).num_bytes for part in (words, other))
+    assert searcher.search(["zebra"], 5) == [{}]
+    placed = Hybrid(words=words, dense=other, name="both", fusion="ranks").index(DOCUMENTS)
+    assert placed.search(["counting sailor"], 5)[0] == pytest.approx({"b": 2 / 61, "a": 1 / 62, "c": 1 / 63})
