@@ -38,7 +38,7 @@ def test_a_model_is_opened_once_and_encodes_a_collection_once(tmp_path):
     make = rankers(contenders(["bm25", "dense", "hybrid"], [folder]), words=Bm25())
     words, dense, hybrid = make()
     assert [words.name, dense.name, hybrid.name] == ["bm25", "dense small", "hybrid small"]
-    assert hybrid.parts[1].encodings is dense.encodings
+    assert hybrid.dense.encodings is dense.encodings
     again = make()[1]
     assert again.encodings is not dense.encodings  # so that the vectors of the last collection are let go
     assert again.encodings.model is dense.encodings.model

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modernbert.core.errors import UserError
-from modernbert.retrieval.evaluation.rankers import Bm25, Ids, Reranked
+from modernbert.retrieval.evaluation.rankers import Bm25, Hybrid, Ids, Reranked
 
 DOCUMENTS = {
     "a": "the keeper counted ships and ships",
