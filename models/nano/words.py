@@ -144,7 +144,7 @@ def put_strong_numbers_first(model: Encoder, texts: Sequence[np.ndarray]) -> Non
     """In place, the numbers of a vector in the order of their share of its length, which changes no product of two vectors.
 
     So the first 64 of 256 are the best 64 to keep (`truncate_dim`, `--dimensions`). All that reads or writes the residual stream is
-    put in the same order, so it holds for any encoder.
+    put in the same order, so it holds for any encoder without biases.
     """
     strength_D = (
         vectors(model.embeddings.tok_embeddings.weight.detach(), model.final_norm.weight.detach(), texts)

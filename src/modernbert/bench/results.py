@@ -10,7 +10,7 @@ from modernbert.bench.batching import Batching
 from modernbert.bench.rates import Rates
 from modernbert.bench.timing import Timing
 from modernbert.bench.workloads import PAPER_DOCUMENTS
-from modernbert.core.files import write_atomically
+from modernbert.core.files import write_json
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +110,7 @@ class Cell:
 
     def save(self, path: Path) -> None:
         """Whole or not at all."""
-        _write(asdict(self), path)
+        write_json(path, asdict(self))
 
 
 def read_cell(path: Path) -> Cell | None:
@@ -165,7 +165,7 @@ class Scaling:
 
     def save(self, path: Path) -> None:
         """Whole or not at all."""
-        _write(asdict(self), path)
+        write_json(path, asdict(self))
 
 
 def read_scaling(path: Path) -> Scaling | None:
@@ -179,9 +179,3 @@ def read_scaling(path: Path) -> Scaling | None:
         return Scaling(**written, series=series)
     except (FileNotFoundError, json.JSONDecodeError, TypeError, KeyError):
         return None
-
-
-def _write(record: dict[str, object], path: Path) -> None:
-    with write_atomically(path, "w") as file:
-        json.dump(record, file, indent=2)
-        file.write("\n")

@@ -1,7 +1,6 @@
 """Writing token shards: documents go in one by one, and the folder is there when all of them are. The format is told in `shards`."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import IO
 import numpy as np
 
 from modernbert.core.errors import UserError
-from modernbert.core.files import atomic_folder, content_hash, write_atomically
+from modernbert.core.files import atomic_folder, content_hash, write_json
 from modernbert.data.shards import ENDS, FORMAT, INDEX, TOKENIZER, VERSION, Shard, id_type
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.text.tokenizer import Tokenizer
@@ -110,9 +109,7 @@ class ShardWriter:
             "shards": [asdict(shard) for shard in self._shards],
             "made_from": self.made_from,
         }
-        with write_atomically(self.folder / INDEX, "w") as file:
-            json.dump(index, file, indent=2, ensure_ascii=False)
-            file.write("\n")
+        write_json(self.folder / INDEX, index)
 
     def close(self) -> None:
         """Let go of the open files."""

@@ -230,7 +230,7 @@ class Network:
 
 def write_masked_lm(network: Network, model: MaskedLM) -> Shapes:
     """Logits of every token over the vocabulary."""
-    _rename_logits(network, model, network.states())
+    _write_logits(network, model, network.states())
     return {"logits": ("batch_size", "sequence_length", model.config.vocab_size)}
 
 
@@ -239,11 +239,11 @@ def write_blanks(network: Network, model: MaskedLM, mask_id: int) -> Shapes:
     graph = network.graph
     found = graph.op("NonZero", graph.op("Equal", "input_ids", graph.constant(mask_id)))
     at = graph.op("Transpose", found, perm=[1, 0])
-    _rename_logits(network, model, graph.op("GatherND", network.states(), at))
+    _write_logits(network, model, graph.op("GatherND", network.states(), at))
     return {"logits": ("blanks", model.config.vocab_size)}
 
 
-def _rename_logits(network: Network, model: MaskedLM, states: str) -> None:
+def _write_logits(network: Network, model: MaskedLM, states: str) -> None:
     name = "decoder.weight"
     if model.config.tie_word_embeddings:
         name = f"{network.prefix}embeddings.tok_embeddings.weight"

@@ -108,8 +108,8 @@ class Connection(HttpToolsProtocol):
         is_kept = self.parser.should_keep_alive()  # type: ignore[union-attr]
         family = "/v1/" if self.url.startswith(b"/v1/") else "/"
         self.transport.write(_said(family, error.status, error.message, error.retry_after, is_kept))
+        self._is_dropping = True
         if is_kept:
-            self._is_dropping = True
             self._hurry()  # its body is read, so that the next request can be
         else:
             self.transport.close()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from modernbert.core.errors import CheckpointError
-from modernbert.core.files import write_atomically
+from modernbert.core.files import write_json
 
 if TYPE_CHECKING:  # settings of fine-tuning, which who predicts has no use for
     from modernbert.tasks.config import Task
@@ -30,9 +30,7 @@ class Prediction:
 
     def save(self, folder: Path) -> None:
         """Write it into a model's folder."""
-        with write_atomically(folder / FILE, "w") as file:
-            json.dump(asdict(self), file, indent=2)
-            file.write("\n")
+        write_json(folder / FILE, asdict(self))
 
     @classmethod
     def load(cls, folder: Path) -> Self:

@@ -63,7 +63,7 @@ class Encoded:
 
 
 class Tokenizer:
-    """Cuts text into the tokens of one vocabulary. Never changes: threads and workers may share it.
+    """Cuts text into the tokens of one vocabulary. What it gives never changes: threads and workers may share it.
 
     `[MASK]` takes the white space before it (`lstrip`): `"is [MASK]."` becomes `is`, `[MASK]`, `.`, because the token
     it stands for would have carried that space, like every `Ġword`. So `decode` gives `"is[MASK]."`.

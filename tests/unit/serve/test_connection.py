@@ -88,13 +88,16 @@ def test_a_refused_body_that_never_ends_is_not_waited_for(served, monkeypatch):
         assert client.recv(1) == b"", "hung up"
 
 
-def test_an_old_client_is_hung_up_on(served):
+def test_an_old_client_is_hung_up_on(served, monkeypatch):
     address, models = served
+    complaints = []
+    monkeypatch.setattr(connection.Connection, "send_400_response", lambda self, said: complaints.append(said))
     with full(models), socket.create_connection(address, WAIT) as client:
         client.sendall(b"POST /embed HTTP/1.0\r\ncontent-length: 2\r\n\r\n{}")
         status, headers, _ = _answer(client)
         assert (status, headers["connection"]) == (429, "close")
         assert client.recv(1) == b""
+    assert not complaints, "its body is no mistake"
 
 
 def test_answers_keep_the_order_of_requests_sent_at_once(served):

@@ -13,7 +13,7 @@ import numpy as np
 
 from modernbert.core.errors import UserError, require
 from modernbert.retrieval.documents.identifiers import words_of
-from modernbert.retrieval.index.fusion import DENSE_SHARE, Fusion, reciprocal_rank_fusion, score_fusion
+from modernbert.retrieval.index.fusion import DENSE_SHARE, Fusion, hybrid
 
 Found = dict[str, float]
 """Scores by document, of the best of one query."""
@@ -225,12 +225,7 @@ class _Fusion:
         return [self._fused(words, dense, most) for words, dense in zip(*answers, strict=True)]
 
     def _fused(self, words: Found, dense: Found, most: int) -> Found:
-        if self._settings.fusion == "ranks":
-            sums = dict(reciprocal_rank_fusion([list(words), list(dense)]))
-        else:
-            complete = [len(words) < self._settings.depth, False]
-            sums = dict(score_fusion([words, dense], [1 - DENSE_SHARE, DENSE_SHARE], complete=complete))
-
+        sums = hybrid(dense, words, self._settings.fusion, limit=self._settings.depth)
         return Ids(list(sums)).best(np.array(list(sums.values())), most) if sums else {}
 
 

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Literal, TypeAlias
 
+from modernbert.core.errors import UserError
+
 Fusion: TypeAlias = Literal["scores", "ranks"]
 
 DENSE_SHARE = 0.3
@@ -11,6 +13,26 @@ DENSE_SHARE = 0.3
 
 K = 60
 """The paper's constant: how little it matters to be first rather than second."""
+
+
+def hybrid(dense: Mapping[str, float], lexical: Mapping[str, float], fusion: Fusion, *, limit: int) -> dict[str, float]:
+    """Vectors and words in one ranking, best first.
+
+    Args:
+        dense: scores, best first.
+        lexical: the same.
+        limit: so many candidates each was asked for; fewer words were found: these are all.
+
+    Raises:
+        UserError: there is no such fusion.
+    """
+    match fusion:
+        case "scores":
+            complete = [False, len(lexical) < limit]
+            return dict(score_fusion([dense, lexical], [DENSE_SHARE, 1 - DENSE_SHARE], complete=complete))
+        case "ranks":
+            return dict(reciprocal_rank_fusion([list(dense), list(lexical)]))
+    raise UserError(f"search: found fusion {fusion!r}, expected 'scores' or 'ranks'")
 
 
 def score_fusion(

@@ -14,7 +14,7 @@ from jaxtyping import Float32
 from modernbert.core.errors import UserError
 from modernbert.retrieval.index.bm25 import Lexicon
 from modernbert.retrieval.index.filters import Filter
-from modernbert.retrieval.index.fusion import DENSE_SHARE, Fusion, reciprocal_rank_fusion, score_fusion
+from modernbert.retrieval.index.fusion import Fusion, hybrid
 from modernbert.retrieval.index.manifest import Settings, Similarity
 from modernbert.retrieval.index.record import Hit, Query, finite, half
 from modernbert.retrieval.index.store import Store
@@ -60,7 +60,7 @@ def search(
             raise UserError(f"search: mode {mode!r} compares words, and the query has no text: give Query(text=...)")
         scores.lexical = dict(store.lexical(lexicon.query_weights(query.text), limit, where))
     if mode == "hybrid":
-        scores.fused = _fused(scores, fusion, is_lexical_complete=len(scores.lexical) < limit)
+        scores.fused = hybrid(scores.dense, scores.lexical, fusion, limit=limit)
     ranked = _order(mode, scores)
     if rescore is not None:
         ranked = _rescored(store, settings, query, ranked, rescore, scores)
@@ -85,13 +85,6 @@ def dense_query(query: Query, settings: Settings) -> Float32[np.ndarray, "D"]:
         raise UserError("search: this mode compares vectors, and the query has none: give Query(vector=...)")
     vector = finite("search: the query's vector", query.vector, (settings.vector_size,))
     return unit(vector.astype(np.float32), settings.similarity)
-
-
-def _fused(scores: _Scores, fusion: Fusion, *, is_lexical_complete: bool) -> dict[str, float]:
-    if fusion == "ranks":
-        return dict(reciprocal_rank_fusion([list(scores.dense), list(scores.lexical)]))
-    legs, complete = [scores.dense, scores.lexical], [False, is_lexical_complete]
-    return dict(score_fusion(legs, [DENSE_SHARE, 1 - DENSE_SHARE], complete=complete))
 
 
 def _order(mode: Mode, scores: _Scores) -> list[str]:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from modernbert.retrieval.index.fusion import reciprocal_rank_fusion, score_fusion
+from modernbert.core.errors import UserError
+from modernbert.retrieval.index.fusion import hybrid, reciprocal_rank_fusion, score_fusion
 
 
 def test_each_legs_scores_count_between_its_best_and_its_last():
@@ -30,3 +31,8 @@ def test_ties_of_places_go_by_id_and_weights_count():
     assert [id_ for id_, _ in reciprocal_rank_fusion([["b"], ["a"]])] == ["a", "b"]
     assert [id_ for id_, _ in reciprocal_rank_fusion([["b"], ["a"]], weights=[2, 1])] == ["b", "a"]
     assert reciprocal_rank_fusion([]) == []
+
+
+def test_a_fusion_that_is_none_is_refused():
+    with pytest.raises(UserError, match="found fusion 'places', expected 'scores' or 'ranks'"):
+        hybrid({"a": 1.0}, {"a": 1.0}, "places", limit=10)
