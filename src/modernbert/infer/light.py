@@ -6,7 +6,7 @@ Shapes:  t tokens of one document   C labels   D width   M places   V vocabulary
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -30,6 +30,9 @@ POOLED: tuple[Head, ...] = ("text-classification", "multiple-choice", "embedding
 
 _PLACES = 4096
 """Tokens and padding of a batch: eight times 512; more only leaves the cache of a CPU."""
+
+_PADDING = 4
+"""One place of so many may be padding."""
 
 _NUMBERS = 1 << 26
 """Of one output: logits over a vocabulary are many."""
@@ -105,8 +108,27 @@ class Rectangles:
         budget: int,
         number: int | None = None,
     ) -> list[Result]:
-        """A batch's results; see `Batches.run`. They come by length, so that little is padded."""
+        """A batch's results; see `Batches.run`. Documents of unlike lengths run in rectangles of their own, so that little is padded."""
         start = time.perf_counter()
-        found = list(read(documents))
+        results: dict[int, Result] = {}
+        for members in _rectangles(documents, budget):
+            results |= zip(members, read([documents[i] for i in members]), strict=True)
         self.rate = sum(map(len, documents)) / max(time.perf_counter() - start, 1e-9)
-        return found
+        return [results[i] for i in range(len(documents))]
+
+
+def _rectangles(documents: Sequence[Sequence[int]], budget: int) -> Iterator[list[int]]:
+    """Who is padded together: neighbours by length, as long as their rectangle has no more places than the budget and no more
+    than a quarter of them is padding."""
+    members: list[int] = []
+    num_tokens = 0
+    for i in sorted(range(len(documents)), key=lambda i: len(documents[i])):
+        length = len(documents[i])
+        places = (len(members) + 1) * length
+        if members and (places > budget or places - num_tokens - length > places // _PADDING):
+            yield members
+            members, num_tokens = [], 0
+        members.append(i)
+        num_tokens += length
+    if members:
+        yield members

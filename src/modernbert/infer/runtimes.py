@@ -52,6 +52,9 @@ def _onnxruntime(path: Path, outputs: list[str], threads: int | None, _: str) ->
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads or 0
     options.log_severity_level = _ERRORS_ONLY
+    options.add_session_config_entry(
+        "session.force_spinning_stop", "1"
+    )  # threads sleep between batches: a server has other work
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     wanted = outputs or None
 

@@ -15,6 +15,8 @@ from starlette.requests import Request
 from modernbert.core.errors import UserError
 from modernbert.infer.desk import Desk
 from modernbert.infer.engine import TooLong
+from modernbert.infer.exported import Exported
+from modernbert.infer.light import Light
 from modernbert.infer.ticket import BusyError, GoneError, LateError, Ticket
 from modernbert.retrieval.embedder import Embedder
 from modernbert.retrieval.late import LateInteraction
@@ -46,7 +48,8 @@ class About:
     """Tokens of a text."""
     width: int | None
     """Numbers in a vector, of those that embed."""
-    num_parameters: int
+    num_parameters: int | None
+    """Absent of an exported graph."""
     dtype: str
 
 
@@ -116,14 +119,14 @@ class Models:
         predictors = self._opened[name]
         engines = [engine for each in predictors.values() for engine in engines_of(each)]
         widths = [each.width for each in predictors.values() if isinstance(each, Embedder | LateInteraction)]
-        models = [cast("nn.Module", engine.model) for engine in engines]  # an exported one was not opened
+        models = [engine.model for engine in engines if not isinstance(engine.model, Light)]
         return About(
             name=name,
             abilities=tuple(predictors),
             longest=max(engine.room.longest for engine in engines),
             width=widths[0] if widths else None,
-            num_parameters=max(sum(each.numel() for each in model.parameters()) for model in models),
-            dtype=str(next(models[0].parameters()).dtype).removeprefix("torch."),
+            num_parameters=max((sum(each.numel() for each in model.parameters()) for model in models), default=None),
+            dtype=_dtype(engines[0].model),
         )
 
     @overload
@@ -233,6 +236,13 @@ class Models:
         self._num_running -= 1
         if not working.cancelled():
             working.exception()  # seen: nobody may be waiting for it
+
+
+def _dtype(model: "nn.Module | Light") -> str:
+    """What it computes in; of a graph what its weights are stored in."""
+    if isinstance(model, Exported):
+        return model.manifest.precision
+    return str(next(cast("nn.Module", model).parameters()).dtype).removeprefix("torch.")
 
 
 async def _departure(request: Request) -> None:

@@ -1,12 +1,15 @@
 """What a folder can do, and the predictors that do it; those of one kind of weights share them."""
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 from modernbert.core import packaged
-from modernbert.core.errors import CheckpointError, MissingExtraError
+from modernbert.core.errors import CheckpointError, MissingExtraError, UnsupportedError
 from modernbert.infer.engine import Engine
-from modernbert.infer.exported import refuse_exported
+from modernbert.infer.exported import FILE as EXPORT
+from modernbert.infer.exported import read_manifest
+from modernbert.infer.light import Light
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of
 from modernbert.model.store import Dtype
@@ -16,6 +19,7 @@ from modernbert.retrieval.late import LateInteraction
 from modernbert.retrieval.late_folder import is_late
 from modernbert.retrieval.reranker import Reranker
 from modernbert.retrieval.sparse import SparseEncoder
+from modernbert.serve.errors import ApiError
 from modernbert.tasks.answer import Answerer
 from modernbert.tasks.choose import Chooser
 from modernbert.tasks.classify import TextClassifier
@@ -56,6 +60,20 @@ def engines_of(predictor: Predictor) -> list[Engine]:
     return [each for each in vars(predictor).values() if isinstance(each, Engine)]
 
 
+def expect_weights(predictor: Predictor, what: str) -> None:
+    """Refuse what an exported graph cannot do.
+
+    Raises:
+        ApiError: 422, it is one.
+    """
+    if any(isinstance(engine.model, Light) for engine in engines_of(predictor)):
+        raise ApiError(
+            422,
+            f"model: found an exported graph, expected a model with its weights for {what}: ask one that was not exported",
+            param="model",
+        )
+
+
 def warm_up(predictor: Predictor) -> None:
     """Run it once on words without meaning."""
     text = "warm up " * 40
@@ -75,14 +93,15 @@ def warm_up(predictor: Predictor) -> None:
             predictor.predict([text], ["warm", "cold"])
         case TextClassifier():
             predictor.predict([text])
-            with suppress(MissingExtraError):
+            with suppress(MissingExtraError, UnsupportedError):
                 explain(predictor, text, steps=1)  # captum takes seconds to import
         case Tagger():
             predictor.predict([text])
 
 
 def _of_folder(source: str, dtype: Dtype, device: str) -> Predictors:
-    refuse_exported(source, "serving")
+    if (Path(source) / EXPORT).is_file():
+        return _of_export(Path(source), dtype, device)
     folder = folder_of(source)
     if is_late(folder):
         return {"late": LateInteraction.from_pretrained(folder, dtype=dtype, device=device)}
@@ -97,6 +116,36 @@ def _of_folder(source: str, dtype: Dtype, device: str) -> Predictors:
     return _of_architecture(said, architecture, dtype, device)
 
 
+def _of_export(folder: Path, dtype: Dtype, device: str) -> Predictors:
+    """A graph, which gives one thing."""
+    head = read_manifest(folder).head
+    match head:
+        case "fill-mask":
+            return {"fill-mask": MaskFiller.from_pretrained(folder, dtype=dtype, device=device)}
+        case "embedding":
+            return {"embed": Embedder.from_pretrained(folder, dtype=dtype, device=device)}
+        case "text-classification" if _is_reranker(describe(folder)):
+            return {"rerank": Reranker.from_pretrained(folder, dtype=dtype, device=device)}
+        case "text-classification":
+            return {"classify": TextClassifier.from_pretrained(folder, dtype=dtype, device=device)}
+        case "token-classification":
+            return {"tag": Tagger.from_pretrained(folder, dtype=dtype, device=device)}
+        case "question-answering":
+            return {"answer": Answerer.from_pretrained(folder, dtype=dtype, device=device)}
+        case "multiple-choice":
+            return {"choose": Chooser.from_pretrained(folder, dtype=dtype, device=device)}
+    raise UnsupportedError(
+        f"{folder}: found an export with the head {head!r}, which no route serves: serve the model that it was made of"
+    )
+
+
+def _is_reranker(said: Described) -> bool:
+    """Whether a sequence classifier gives a score of two texts."""
+    config, _ = from_file(said.folder / "config.json")
+    is_score = len(config.labels) == 1 and Prediction.load(said.folder).task != "regression"
+    return is_score or said.settings.get("model_type") == "CrossEncoder"
+
+
 def _of_architecture(said: Described, architecture: str | None, dtype: Dtype, device: str) -> Predictors:
     """A folder of plain transformers."""
     folder = said.folder
@@ -107,13 +156,11 @@ def _of_architecture(said: Described, architecture: str | None, dtype: Dtype, de
             embedder = Embedder(encoder, tokenizer, pooling=encoder.config.classifier_pooling)
             return {"fill-mask": filler, "embed": embedder, "zero-shot": ZeroShot(filler.model, tokenizer)}
         case "ModernBertForSequenceClassification":
-            config, _ = from_file(folder / "config.json")
-            is_score = len(config.labels) == 1 and Prediction.load(folder).task != "regression"
-            if is_score or said.settings.get("model_type") == "CrossEncoder":
+            if _is_reranker(said):
                 return {"rerank": Reranker.from_pretrained(folder, dtype=dtype, device=device)}
             classifier = TextClassifier.from_pretrained(folder, dtype=dtype, device=device)
             found: Predictors = {"classify": classifier}
-            if any(label.lower().startswith("entail") for label in config.labels):
+            if any(label.lower().startswith("entail") for label in classifier.model.config.labels):
                 found["zero-shot"] = ZeroShot(classifier.model, classifier.tokenizer)
             return found
         case "ModernBertForTokenClassification":

@@ -40,7 +40,8 @@ def run(sources: Sequence[str], settings: Settings) -> None:
         models = Models.open(sources, settings)
         for name in models.names():
             about = models.about(name)
-            say(f"{name}: {', '.join(about.abilities)}; {about.num_parameters:,} parameters, {about.dtype}")
+            size = "a graph" if about.num_parameters is None else f"{about.num_parameters:,} parameters"
+            say(f"{name}: {', '.join(about.abilities)}; {size}, {about.dtype}")
         gc.collect()
         gc.freeze()  # what is there by now stays: looking through all of it again took a fifth of the loop's time under load
         address.listen(_BACKLOG)

@@ -1,13 +1,19 @@
 import json
 import sys
 
+import numpy as np
 import pytest
+from fastapi.testclient import TestClient
 
-from modernbert.core.errors import CheckpointError
+from modernbert.core.errors import CheckpointError, UnsupportedError
+from modernbert.export.write import export
 from modernbert.retrieval.embedder import Embedder
+from modernbert.serve.app import application
+from modernbert.serve.config import Settings
+from modernbert.serve.models import Models
 from modernbert.serve.opening import engines_of, open_predictors, warm_up
 from support.retrieval import write_classifier, write_model, write_pylate
-from support.served import folder_of
+from support.served import TEXTS, folder_of
 from support.small import small_model
 
 CAN = {
@@ -69,3 +75,96 @@ def test_a_classifier_is_served_without_what_explains_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "captum", None)
     (classifier,) = open_predictors(str(folder_of("sentiment")), dtype="float32").values()
     warm_up(classifier)
+
+
+EXPORTS = {
+    "words": ("fill-mask", "/fill-mask", {"inputs": "The captain [MASK] seven lamps."}),
+    "sentiment": ("classify", "/classify", {"inputs": TEXTS}),
+    "entities": ("tag", "/tag", {"inputs": TEXTS}),
+    "answers": ("answer", "/answer", {"inputs": {"question": "Who counted?", "context": TEXTS[0]}}),
+    "reranker": ("rerank", "/rerank", {"query": "lamps", "texts": TEXTS}),
+    "choices": ("choose", None, {}),
+}
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """Graphs of everything, and of an embedder."""
+    pytest.importorskip("onnxruntime")
+    home = tmp_path_factory.mktemp("exports")
+    sources = {kind: folder_of(kind) for kind in EXPORTS}
+    model, tokenizer = small_model()
+    sources["embedder"] = home / "weights"
+    Embedder(model.model, tokenizer, pooling="mean").save_pretrained(sources["embedder"])
+    for kind, folder in sources.items():
+        export(str(folder), home / kind, backend="onnxruntime", precision="float32", head=None, texts=[])
+    return home, sources
+
+
+def _served(*sources):
+    settings = Settings()
+    models = Models.open([str(each) for each in sources], settings)
+    return models, TestClient(application(settings, models), raise_server_exceptions=False)
+
+
+def _numbers(found):
+    """Every number in a body, and everything else without them."""
+    match found:
+        case dict():
+            return [each for value in found.values() for each in _numbers(value)]
+        case list():
+            return [each for value in found for each in _numbers(value)]
+        case float():
+            return [found]
+    return []
+
+
+@pytest.mark.parametrize("kind", EXPORTS)
+def test_an_exported_graph_is_served_and_answers_like_its_model(exported, kind):
+    home, sources = exported
+    ability, route, body = EXPORTS[kind]
+    models, client = _served(home / kind)
+    assert models.can(ability) == [kind]
+    about = models.about(kind)
+    assert (about.abilities, about.num_parameters, about.dtype) == ((ability,), None, "float32")
+    models.warm_up()
+    if route is None:
+        return
+    found, truth = (each.post(route, json=body) for each in (client, _served(sources[kind])[1]))
+    assert found.status_code == truth.status_code == 200, found.text
+    assert len(_numbers(found.json())) > 0
+    np.testing.assert_allclose(_numbers(found.json()), _numbers(truth.json()), atol=1e-4)
+
+
+def test_an_exported_embedder_is_served_and_says_what_it_cannot(exported):
+    home, sources = exported
+    models, client = _served(home / "embedder", home / "sentiment")
+    texts = [*TEXTS, "lamp " * 14, "bell", "fog " * 5]
+    found, truth = (
+        each.post("/embed", json={"inputs": texts}).json() for each in (client, _served(sources["embedder"])[1])
+    )
+    np.testing.assert_allclose(found, truth, atol=1e-5)
+    alone = [client.post("/embed", json={"inputs": text}).json()[0] for text in texts]
+    np.testing.assert_allclose(found, alone, atol=1e-5)
+    assert [each["num_parameters"] for each in client.get("/inside/server").json()["models"]] == [None, None]
+    for route, body in {
+        "/embed_all": {"inputs": "lamp"},
+        "/explain": {"inputs": "lamp"},
+        "/inside/attention": {"inputs": "lamp"},
+    }.items():
+        refused = client.post(route, json=body)
+        assert refused.status_code == 422
+        assert refused.json()["error"].startswith(
+            "model: found an exported graph, expected a model with its weights for"
+        )
+        assert str(home) not in refused.text
+    models.close()
+
+
+def test_an_export_that_no_route_can_serve_is_refused(exported, tmp_path):
+    _, sources = exported
+    export(
+        str(sources["words"]), tmp_path / "states", backend="onnxruntime", precision="float32", head="trunk", texts=[]
+    )
+    with pytest.raises(UnsupportedError, match="found an export with the head 'trunk', which no route serves"):
+        open_predictors(str(tmp_path / "states"))

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from modernbert.serve.bodies import Body, ModelName, TextOrTexts, TopK, listed
 from modernbert.serve.models import Models
+from modernbert.serve.opening import expect_weights
 from modernbert.serve.turn import Turn
 from modernbert.tasks.classify import Classified
 from modernbert.tasks.explain import Explanation, explain
@@ -126,6 +127,7 @@ def router(models: Models) -> APIRouter:
     async def explain_one(body: Explain, request: Request) -> Explained:
         """Which words drove the label of a text: integrated gradients from the text of [MASK]s."""
         classifier = models.find(body.model, "classify")
+        expect_weights(classifier, "explanations")
 
         def work() -> Explanation:
             with turn.taken():

@@ -12,7 +12,7 @@ from modernbert.model.encoder import Encoder
 from modernbert.serve.bodies import Body, ModelName
 from modernbert.serve.errors import ApiError
 from modernbert.serve.models import Models
-from modernbert.serve.opening import Ability, Predictor
+from modernbert.serve.opening import Ability, Predictor, expect_weights
 from modernbert.serve.turn import Turn
 from modernbert.tasks.attention_maps import attention_maps
 
@@ -64,7 +64,7 @@ class ModelAbout(BaseModel):
     abilities: list[Ability]
     longest: int
     width: int | None
-    num_parameters: int
+    num_parameters: int | None
     dtype: str
 
 
@@ -109,6 +109,7 @@ def router(models: Models) -> APIRouter:
         """The share of attention that every token gives to every other, in a layer."""
         about = models.about(models.names()[0] if body.model is None else body.model)
         predictor = models.find(about.name, about.abilities[0])  # type: ignore[call-overload]
+        expect_weights(predictor, "a look inside")
 
         def work() -> Attention:
             with turn.taken():

@@ -9,6 +9,7 @@ from pydantic import Field
 from modernbert.retrieval.embedder import Embedder
 from modernbert.serve.bodies import Body, Direction, ModelName, TextOrTexts, check_number, listed, too_long
 from modernbert.serve.models import Models
+from modernbert.serve.opening import expect_weights
 from modernbert.serve.vectors import Inputs, Wish, checked
 
 MOST_NUMBERS = 8_000_000
@@ -60,6 +61,7 @@ def router(models: Models) -> APIRouter:
         """One vector a token of each text, special ones included, before any pooling."""
         texts = listed(body.inputs, models.settings, "inputs")
         embedder = models.find(body.model, "embed")
+        expect_weights(embedder, "a vector a token")
         answer = await models.call(
             request, lambda: _all(embedder, texts, body.prompt_name), too_long=too_long(body.truncate)
         )
