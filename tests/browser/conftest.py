@@ -1,4 +1,4 @@
-"""One browser for all tests of pages that one process runs."""
+"""One browser for all tests of a file: while it is open, Playwright's event loop runs in this thread, and no other can."""
 
 import shutil
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator["playwright.Browser"]:
     """One that finds no other machine."""
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")

@@ -28,6 +28,9 @@ class _Graph:
     """What the graph gives; absent: what the model's files say. A reranker is a text-classification."""
     texts: tuple[Path, ...] = ()
     """Texts that a rounded export is judged on, one a line, or .jsonl. Absent: docstrings of Python's standard library."""
+    calibrate: bool = False
+    """With int8: find scales of activations now, on every other one of the texts, and not for each batch; a text's numbers are then
+    the same in any batch."""
     task: Path | None = None
     """Labelled rows instead, as .jsonl: a text and a label (of a pair: pair), or for embedders a text, a pair and a score."""
     most_lost: float = 0.5
@@ -105,24 +108,33 @@ class Legacy:
 
 
 def _export(asked: _Graph, backend: "Backend", precision: "Precision") -> None:
-    from modernbert.cli.texts import read_texts
     from modernbert.export.write import export
 
-    needs_texts = precision != "float32" and asked.task is None
+    judged, scaled = _texts(asked, precision)
     report = export(
         asked.model,
         asked.out,
         backend=backend,
         precision=precision,
         head=asked.head,
-        texts=list(read_texts(asked.texts)) if asked.texts else _docstrings() if needs_texts else [],
+        texts=judged,
         task=asked.task,
         most_lost=asked.most_lost,
+        calibrate_on=scaled if asked.calibrate else None,
     )
     if asked.json:
         print(json.dumps(asdict(report)))
         return
     print(f"{asked.out}: {_told(report)}")
+
+
+def _texts(asked: _Graph, precision: "Precision") -> tuple[list[str], list[str]]:
+    """To judge an export by, and to find scales on: never the same ones."""
+    from modernbert.cli.texts import read_texts
+
+    needs_texts = asked.calibrate or (precision != "float32" and asked.task is None)
+    texts = list(read_texts(asked.texts)) if asked.texts else _docstrings() if needs_texts else []
+    return (texts[::2], texts[1::2]) if asked.calibrate else (texts, [])
 
 
 def _docstrings() -> list[str]:

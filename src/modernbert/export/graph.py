@@ -3,8 +3,8 @@
 Not a place for what a ModernBERT is (`network.py`). Why graphs are written and not traced: docs/decisions/020.
 """
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +18,25 @@ if TYPE_CHECKING:
 
 Precision = Literal["float32", "float16", "bfloat16", "int8"]
 """What weights are stored in. Halves are widened to float32 when a runtime loads them, so every runtime computes with them;
-int8 matrices are multiplied as such, with activations that are rounded when they are known: one scale a batch."""
+int8 matrices are multiplied as such, with activations that are rounded by a scale that was found before (`calibrate.py`), or when
+they are known: one scale a batch."""
+
+
+class Span(NamedTuple):
+    """What 8 bits of an activation can say: from here to there, in 255 steps; 0 is one of them."""
+
+    low: float
+    high: float
+
+    @property
+    def scale(self) -> float:
+        """Of a step."""
+        return (self.high - self.low) / 255
+
+    @property
+    def zero(self) -> int:
+        """The step that means 0."""
+        return round(-self.low / self.scale)
 
 
 OPSET = 20
@@ -35,8 +53,16 @@ steps would overflow. A file is made on one machine and run on many."""
 class Graph:
     """Grows node by node; every method gives the name of what it adds."""
 
-    def __init__(self, precision: Precision) -> None:
+    def __init__(self, precision: Precision, spans: Mapping[str, Span] | None = None) -> None:
+        """Begin.
+
+        Args:
+            spans: in int8, of what enters the matrices of these names; absent: found for each batch.
+        """
         self.precision = precision
+        self.spans = spans
+        self.entering: dict[str, str] = {}
+        """What is multiplied with the matrices of these names."""
         self._onnx = require("onnx", extra="onnx")
         self._nodes: list[NodeProto] = []
         self._tensors: dict[str, TensorProto] = {}
@@ -82,6 +108,7 @@ class Graph:
 
     def linear(self, x: str, name: str, weight: Tensor, bias: Tensor | None = None) -> str:
         """x W' + b, with W [out, in] as checkpoints store it."""
+        self.entering[name] = x
         if self.precision == "int8":
             product = self._int8_product(x, name, weight)
         else:
@@ -97,18 +124,18 @@ class Graph:
             return self.op("Mul", self.op("MatMul", x, self._turned(widened)), scales)
         return self.op("MatMul", x, self._turned(self._stored(name, table)))
 
-    def finish(self, outputs: dict[str, tuple[str | int, ...]], metadata: dict[str, str]) -> "ModelProto":
+    def finish(self, outputs: Mapping[str, tuple[str | int, ...] | None], metadata: dict[str, str]) -> "ModelProto":
         """The model.
 
         Args:
-            outputs: names and shapes; a word in a shape is any number.
+            outputs: names and shapes; a word in a shape is any number, and no shape is any shape.
         """
         helper, kind = self._onnx.helper, self._onnx.TensorProto
         inputs = [
             helper.make_tensor_value_info(name, kind.INT64, ["batch_size", "sequence_length"])
             for name in ("input_ids", "attention_mask")
         ]
-        found = [helper.make_tensor_value_info(name, kind.FLOAT, list(shape)) for name, shape in outputs.items()]
+        found = [helper.make_tensor_value_info(name, kind.FLOAT, shape) for name, shape in outputs.items()]
         graph = helper.make_graph(self._nodes, "modernbert", inputs, found, list(self._tensors.values()))
         model = helper.make_model(
             graph,
@@ -146,11 +173,20 @@ class Graph:
         """As onnxruntime's own quantiser writes it, so that every runtime knows it and makes it one kernel."""
         table, scales = self._int8(name, weight, steps=_SAFE_STEPS)
         if x not in self._rounded:
-            whole, step, zero = self.several("DynamicQuantizeLinear", x, outputs=3)
-            self._rounded[x] = whole, step, zero
+            self._rounded[x] = self._round(x, name)
         whole, step, zero = self._rounded[x]
         sums = self.op("MatMulInteger", whole, self._turned(table), zero)
         return self.op("Mul", self.op("Cast", sums, to=self._onnx.TensorProto.FLOAT), self.op("Mul", step, scales))
+
+    def _round(self, x: str, name: str) -> tuple[str, str, str]:
+        """Whole numbers, the size of a step, and the number that means 0."""
+        if self.spans is None:
+            whole, step, zero = self.several("DynamicQuantizeLinear", x, outputs=3)
+            return whole, step, zero
+        span = self.spans[name]
+        step, zero = self.constant(span.scale), f"{name}_zero"
+        self._add(zero, torch.tensor(span.zero, dtype=torch.uint8))
+        return self.op("QuantizeLinear", x, step, zero), step, zero
 
     def _once(self, kind: str, name: str, **attributes: object) -> str:
         key = (kind, name)
@@ -162,10 +198,16 @@ class Graph:
         if name in self._tensors:
             return
         weight = weight.detach().cpu().contiguous()
-        kinds = {torch.float32: "FLOAT", torch.float16: "FLOAT16", torch.bfloat16: "BFLOAT16", torch.int8: "INT8"}
+        kinds = {
+            torch.float32: "FLOAT",
+            torch.float16: "FLOAT16",
+            torch.bfloat16: "BFLOAT16",
+            torch.int8: "INT8",
+            torch.uint8: "UINT8",
+        }
         self._tensors[name] = self._onnx.TensorProto(
             name=name,
             dims=list(weight.shape),
             data_type=getattr(self._onnx.TensorProto, kinds[weight.dtype]),
-            raw_data=weight.view(torch.uint8).numpy().tobytes(),
+            raw_data=weight.reshape(-1).view(torch.uint8).numpy().tobytes(),
         )

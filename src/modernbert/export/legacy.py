@@ -44,11 +44,18 @@ def export_legacy(name: str, out: Path) -> None:
             )
     with atomic_folder(out) as folder:
         take(said.model_folder if said.steps else name, folder)
+        _add_bert_words(folder / "config.json")
         _rewrite_tokenizer(folder / "tokenizer_config.json")
         if said.steps:
             _copy_steps(said, folder)
         if (source / PREDICTION).is_file():
             shutil.copyfile(source / PREDICTION, folder / PREDICTION)
+
+
+def _add_bert_words(path: Path) -> None:
+    """What llama.cpp's converter looks for under BERT's name; others ignore it."""
+    said = json.loads(path.read_text(encoding="utf-8"))
+    write_json(path, said | {"layer_norm_eps": said["norm_eps"]})
 
 
 def _rewrite_tokenizer(path: Path) -> None:

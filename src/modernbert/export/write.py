@@ -9,6 +9,7 @@ from pathlib import Path
 from modernbert import __version__
 from modernbert.core.errors import UserError, require
 from modernbert.core.files import atomic_folder, write_json
+from modernbert.export.calibrate import Calibration, calibrate
 from modernbert.export.check import CLOSE, MOST_LOST, Quality, quality, worst_difference
 from modernbert.export.graph import OPSET, Graph, Precision
 from modernbert.export.source import Source, read_source
@@ -58,6 +59,7 @@ def export(
     texts: Sequence[str],
     task: Path | None = None,
     most_lost: float = MOST_LOST,
+    calibrate_on: Sequence[str] | None = None,
 ) -> Report:
     """Write a model as a folder for a runtime, and keep it only if it still is that model.
 
@@ -67,6 +69,7 @@ def export(
         head: absent: what the model's files say.
         texts: what a rounded export is judged on, where there is no `task`.
         most_lost: points of quality that rounding may cost.
+        calibrate_on: in int8, texts on which scales of activations are found; absent: they are found for each batch.
 
     Raises:
         UserError: `out` is taken, the model has no such head, or the export differs from it; nothing is left behind.
@@ -77,9 +80,12 @@ def export(
             f"found {precision} for OpenVINO, expected float32 or int8: its converter leaves the model further than an export may be; "
             "it reads exported ONNX files as well, whose halves are kept"
         )
+    if calibrate_on is not None and precision != "int8":
+        raise UserError(f"found {precision} to calibrate, expected int8, where activations are rounded: leave it out")
     source = read_source(name, head)
+    found = None if calibrate_on is None else calibrate(source, calibrate_on)
     with atomic_folder(out) as folder:
-        manifest = _write(source, folder, backend, precision)
+        manifest = _write(source, folder, backend, precision, found)
         exported = Exported(folder)
         worst = worst_difference(source, exported)
         is_exact = precision == "float32" or (precision == "bfloat16" and source.is_half)
@@ -101,8 +107,10 @@ def export(
     return Report(manifest=manifest, quality=lost, bytes=size)
 
 
-def _write(source: Source, folder: Path, backend: Backend, precision: Precision) -> Manifest:
-    graph = Graph(precision)
+def _write(
+    source: Source, folder: Path, backend: Backend, precision: Precision, calibration: Calibration | None
+) -> Manifest:
+    graph = Graph(precision, None if calibration is None else calibration.spans)
     shapes = source.write(graph)
     file = GRAPHS[precision]
     _save_graph(graph, shapes, {"head": source.head, "precision": precision, "source": source.name}, folder / file)
@@ -128,6 +136,7 @@ def _write(source: Source, folder: Path, backend: Backend, precision: Precision)
         source=source.name,
         source_hash=source.hash,
         worst_difference=float("nan"),
+        calibrated_on=None if calibration is None else calibration.num_tokens,
         versions=_versions(backend),
     )
     write_json(folder / FILE, asdict(manifest))

@@ -40,6 +40,8 @@ class Manifest:
     """From the source, as a share of the largest number in the row (docs/export.md)."""
     drop: float | None = None
     """Points of quality that rounding took; absent where nothing was rounded."""
+    calibrated_on: int | None = None
+    """Tokens that the scales of activations were found on; absent: they are found for each batch, or nothing is rounded."""
     versions: dict[str, str] = field(default_factory=dict)
     """Of what wrote it."""
 

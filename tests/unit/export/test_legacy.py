@@ -26,7 +26,9 @@ def test_both_generations_find_their_words(tmp_path):
     assert written["tokenizer_class"] == "PreTrainedTokenizerFast"
     assert written["additional_special_tokens"] == ["[A]"]
     assert not {"backend", "extra_special_tokens"} & written.keys()
-    assert json.loads((tmp_path / "legacy" / "config.json").read_text()).keys() >= OLD_KEYS | NEW_KEYS
+    config = json.loads((tmp_path / "legacy" / "config.json").read_text())
+    assert config.keys() >= OLD_KEYS | NEW_KEYS
+    assert config["layer_norm_eps"] == config["norm_eps"]
     with pytest.raises(UserError, match="is there already"):
         export_legacy(str(source), tmp_path / "legacy")
 

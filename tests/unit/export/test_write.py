@@ -195,6 +195,27 @@ def test_rounded_exports_say_what_it_cost(embedder, tmp_path, precision):
     )
 
 
+def test_with_scales_found_before_a_vector_does_not_depend_on_its_batch_in_int8_either(embedder, tmp_path):
+    wanted = {"precision": "int8", "most_lost": 5.0}
+    report = _export(embedder / "model", tmp_path / "calibrated", calibrate_on=TEXTS * 2, **wanted)
+    assert report.manifest.calibrated_on > len(TEXTS)
+    assert _export(embedder / "model", tmp_path / "dynamic", **wanted).manifest.calibrated_on is None
+    apart = []
+    for name in ("calibrated", "dynamic"):
+        exported = Exported(tmp_path / name)
+        ids = exported.tokenizer.encode(TEXTS).ids
+        alone = np.stack([exported.rows([each])[0] for each in ids])
+        apart.append(np.abs(np.stack(exported.rows(ids)) - alone).max())
+    assert apart[0] < 1e-5 < apart[1]
+    np.testing.assert_allclose(
+        Embedder.from_pretrained(tmp_path / "calibrated").encode(TEXTS),
+        Embedder.from_pretrained(embedder / "onnx").encode(TEXTS),
+        atol=0.2,
+    )
+    with pytest.raises(UserError, match="found float32 to calibrate, expected int8"):
+        _export(embedder / "model", tmp_path / "other", calibrate_on=TEXTS)
+
+
 def test_a_rounded_export_that_lost_too_much_is_refused_and_nothing_is_left(embedder, tmp_path):
     with pytest.raises(
         UserError, match=r"int8 costs .* points \(cosine: 100.00 to .*expected 0 at most: nothing was written"
