@@ -1,4 +1,4 @@
-"""`modernbert export onnx | openvino | browser | legacy`: a trained model for other runtimes and older programs, checked before it is kept."""
+"""`modernbert export onnx | openvino | browser | legacy | hub`: a trained model for other runtimes and older programs, checked before it is kept."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import tyro
+
+from modernbert.core.log import say
 
 if TYPE_CHECKING:
     from modernbert.export.graph import Precision
@@ -105,6 +107,55 @@ class Legacy:
 
         export_legacy(self.model, self.out)
         print(f"{self.out}: {self.model}, in words that old and new programs read")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hub:
+    """Write a model as the Hub's pages and clients want it: weights, graphs for transformers.js and Optimum, a card."""
+
+    model: tyro.conf.Positional[str]
+    """A packaged model such as nano or nano:embedding, a folder (of a LoRA adapter, too) or a Hub id."""
+    out: tyro.conf.Positional[Path]
+    """A new folder."""
+    graphs: tuple[Literal["float32", "float16", "bfloat16", "int8"], ...] = ("float32", "float16", "int8")
+    """What weights of the graphs are stored in; one that rounding costs too much is left out, and told."""
+    head: Head | None = None
+    """What the graphs give; absent: what the model's files say."""
+    texts: tuple[Path, ...] = ()
+    """Texts that rounded graphs are judged on, one a line, or .jsonl. Absent: docstrings of Python's standard library."""
+    most_lost: float = 0.5
+    """Points of quality that rounding may cost."""
+    push_to: str | None = None
+    """Upload the folder, as owner/name."""
+    private: bool = False
+    """Make the repository private when it is new."""
+
+    def run(self) -> None:
+        """Write, tell, upload."""
+        from modernbert.cli.texts import read_texts
+        from modernbert.export.hub import export_hub
+        from modernbert.model.publish import check_repo, publish_folder
+
+        if self.push_to is not None:
+            check_repo(self.push_to)
+        made = export_hub(
+            self.model,
+            self.out,
+            precisions=self.graphs,
+            head=self.head,
+            texts=list(read_texts(self.texts)) if self.texts else _docstrings(),
+            most_lost=self.most_lost,
+        )
+        for each in made.graphs:
+            print(f"{self.out / each.manifest.file}: {_told(each)}")
+        for refusal in made.refused:
+            say(f"left out: {refusal}")
+        print(f"{self.out}: ready for the Hub")
+        if self.push_to is not None:
+            from huggingface_hub import HfApi
+
+            publish_folder(self.out, self.push_to, HfApi(), private=self.private)
+            print(f"https://huggingface.co/{self.push_to}")
 
 
 def _export(asked: _Graph, backend: "Backend", precision: "Precision") -> None:

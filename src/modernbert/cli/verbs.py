@@ -88,6 +88,7 @@ VERBS: dict[str, str | Group] = {
             "openvino": "export.Openvino",
             "browser": "export.Browser",
             "legacy": "export.Legacy",
+            "hub": "export.Hub",
         },
     ),
     "bench": "bench.Bench",

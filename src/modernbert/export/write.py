@@ -39,6 +39,10 @@ _LARGEST = 1_800_000_000
 """Bytes of one protobuf file; larger models keep their weights beside it."""
 
 
+class LostTooMuchError(UserError):
+    """Rounding took more from the model than was allowed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """What was written, and how far it is from its source."""
@@ -96,7 +100,7 @@ def export(
             )
         lost = None if is_exact else quality(source, exported, texts, task)
         if lost is not None and not lost.drop <= most_lost:
-            raise UserError(
+            raise LostTooMuchError(
                 f"{name}: {precision} costs {lost.drop:.2f} points ({lost.measure}: {lost.source:.2f} to {lost.export:.2f} on "
                 f"{lost.num_cases:,}), expected {most_lost:g} at most: nothing was written; take another --precision, or say "
                 "--most-lost"
