@@ -101,22 +101,31 @@ class _Stack:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
     stacks: tuple[_Stack, ...]
+    pieces: tuple[int, ...]
+    """Tokens of the parts that the stream is cut into: one for each stack that is a view of it, and what lies between."""
+    numbers: tuple[int, ...]
+    """Of each stack's part; -1 where the stack is none."""
     order: Tensor | None
     """Puts the stacks' tokens back in the stream's order; absent when they already are."""
 
 
 def _by_document(q: Tensor, k: Tensor, v: Tensor, layout: Packed, dropout: float) -> Tensor:
     plan = layout.derived("stacks", lambda: _plan(layout))
-    outputs = [_attend_stack(q, k, v, stack, dropout) for stack in plan.stacks]
+    # cut at once, not stack by stack: then the gradient is put together once, and not as a sum of streams of zeros
+    parts = tuple(x_THK.split(plan.pieces) for x_THK in (q, k, v))
+    outputs = [
+        _attend_stack(*((part[number] for part in parts) if number >= 0 else (q, k, v)), stack, dropout)
+        for stack, number in zip(plan.stacks, plan.numbers, strict=True)
+    ]
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return joined if plan.order is None else joined.index_select(0, plan.order)
 
 
 def _attend_stack(q: Tensor, k: Tensor, v: Tensor, stack: _Stack, dropout: float) -> Tensor:
-    tokens = stack.shape[0] * stack.shape[1]
+    """Of the stack's own part of the stream, or of the whole where its tokens have to be fetched."""
 
     def stacked(x_THK: Tensor) -> Tensor:
-        rows = x_THK[stack.start : stack.start + tokens] if stack.gather is None else x_THK[stack.gather]
+        rows = x_THK if stack.gather is None else x_THK[stack.gather]
         return rows.unflatten(0, stack.shape).transpose(1, 2)
 
     mask = None if stack.mask is None else _additive(stack.mask, q.dtype).expand(-1, -1, stack.shape[1], -1)
@@ -140,7 +149,25 @@ def _plan(layout: Packed) -> _Plan:
             token_order.append(tokens)
     order = torch.cat(token_order)
     restored = None if bool((order == torch.arange(order.numel())).all()) else order.argsort().to(layout.device)
-    return _Plan(tuple(_to(stack, layout.device) for stack in stacks), restored)
+    pieces, numbers = _pieces(stacks, layout.num_tokens)
+    return _Plan(tuple(_to(stack, layout.device) for stack in stacks), pieces, numbers, restored)
+
+
+def _pieces(stacks: list[_Stack], num_tokens: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """See `_Plan`."""
+    numbers = [-1] * len(stacks)
+    sizes: list[int] = []
+    views = [
+        (stack.start, stack.shape[0] * stack.shape[1], i) for i, stack in enumerate(stacks) if stack.gather is None
+    ]
+    end = 0
+    for start, tokens, i in sorted(views):
+        if start > end:
+            sizes.append(start - end)
+        numbers[i] = len(sizes)
+        sizes.append(tokens)
+        end = start + tokens
+    return (*sizes, num_tokens - end), tuple(numbers)
 
 
 def _height(length: int) -> int:
