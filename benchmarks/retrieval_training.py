@@ -140,6 +140,8 @@ def _epoch(who: str, settings: TrainRetrieval, folder: Path, columns: dict[str, 
     began = time.perf_counter()
     with loop.watch:
         loop.trainer.train()
+    if loop.watch.was_stopped:
+        raise SystemExit("stopped: nothing was written")
     return time.perf_counter() - began
 
 
