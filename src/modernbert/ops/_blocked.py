@@ -114,22 +114,22 @@ def _by_document(q: Tensor, k: Tensor, v: Tensor, layout: Packed, dropout: float
     # cut at once, not stack by stack: then the gradient is put together once, and not as a sum of streams of zeros
     parts = tuple(x_THK.split(plan.pieces) for x_THK in (q, k, v))
     outputs = [
-        _attend_stack(*((part[number] for part in parts) if number >= 0 else (q, k, v)), stack, dropout)
+        _attend_stack(tuple(part[number] for part in parts) if number >= 0 else (q, k, v), stack, dropout)
         for stack, number in zip(plan.stacks, plan.numbers, strict=True)
     ]
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return joined if plan.order is None else joined.index_select(0, plan.order)
 
 
-def _attend_stack(q: Tensor, k: Tensor, v: Tensor, stack: _Stack, dropout: float) -> Tensor:
+def _attend_stack(qkv: tuple[Tensor, ...], stack: _Stack, dropout: float) -> Tensor:
     """Of the stack's own part of the stream, or of the whole where its tokens have to be fetched."""
 
     def stacked(x_THK: Tensor) -> Tensor:
         rows = x_THK if stack.gather is None else x_THK[stack.gather]
         return rows.unflatten(0, stack.shape).transpose(1, 2)
 
-    mask = None if stack.mask is None else _additive(stack.mask, q.dtype).expand(-1, -1, stack.shape[1], -1)
-    heads_NHLK = F.scaled_dot_product_attention(stacked(q), stacked(k), stacked(v), attn_mask=mask, dropout_p=dropout)
+    mask = None if stack.mask is None else _additive(stack.mask, qkv[0].dtype).expand(-1, -1, stack.shape[1], -1)
+    heads_NHLK = F.scaled_dot_product_attention(*map(stacked, qkv), attn_mask=mask, dropout_p=dropout)
     rows = heads_NHLK.transpose(1, 2).flatten(0, 1)
     return rows if stack.real is None else rows[stack.real]
 
