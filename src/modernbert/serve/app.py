@@ -39,6 +39,7 @@ def application(settings: Settings, models: Models) -> FastAPI:
     app.add_middleware(Bodies, limit=settings.payload_limit, seconds=settings.timeout, why_not=models.why_not)
     app.add_middleware(Keys, keys=settings.api_key, open_paths=is_open)
     app.add_middleware(Watch, metrics=app.state.metrics, seconds=settings.timeout)
+    app.openapi()  # FastAPI makes routes when they are first asked for: now, and not under a client's eyes
     return app
 
 
