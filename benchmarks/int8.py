@@ -20,6 +20,7 @@ import numpy as np
 from modernbert.bench.machine import examine
 from modernbert.data.records import Record, read_records
 from modernbert.demo.corpus import docstrings, standard_library
+from modernbert.export.check import MOST_LOST
 from modernbert.export.graph import Precision
 from modernbert.export.write import export
 from modernbert.retrieval.embedder import Embedder
@@ -38,8 +39,6 @@ WAYS: Mapping[str, tuple[Precision, bool]] = {
     INT8: ("int8", False),
     CALIBRATED: ("int8", True),
 }
-MOST_LOST = 0.5
-"""Points that int8 may cost: what `modernbert export` refuses beyond."""
 
 
 def main(words: Sequence[str] | None = None) -> None:

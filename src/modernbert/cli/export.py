@@ -21,7 +21,7 @@ Head = Literal[
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Graph:
+class _Judged:
     model: tyro.conf.Positional[str]
     """A packaged model such as nano or nano:embedding, a folder (of a LoRA adapter, too) or a Hub id."""
     out: tyro.conf.Positional[Path]
@@ -30,13 +30,17 @@ class _Graph:
     """What the graph gives; absent: what the model's files say. A reranker is a text-classification."""
     texts: tuple[Path, ...] = ()
     """Texts that a rounded export is judged on, one a line, or .jsonl. Absent: docstrings of Python's standard library."""
+    most_lost: float = 0.5
+    """Points of quality that rounding may cost; a graph that lost more is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Graph(_Judged):
     calibrate: bool = False
     """With int8: find scales of activations now, on every other one of the texts, and not for each batch; a text's numbers are then
     the same in any batch."""
     task: Path | None = None
     """Labelled rows instead, as .jsonl: a text and a label (of a pair: pair), or for embedders a text, a pair and a score."""
-    most_lost: float = 0.5
-    """Points of quality that rounding may cost; the export is refused beyond."""
     json: bool = False
     """Print one JSON object."""
 
@@ -110,21 +114,11 @@ class Legacy:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hub:
+class Hub(_Judged):
     """Write a model as the Hub's pages and clients want it: weights, graphs for transformers.js and Optimum, a card."""
 
-    model: tyro.conf.Positional[str]
-    """A packaged model such as nano or nano:embedding, a folder (of a LoRA adapter, too) or a Hub id."""
-    out: tyro.conf.Positional[Path]
-    """A new folder."""
     graphs: tuple[Literal["float32", "float16", "bfloat16", "int8"], ...] = ("float32", "float16", "int8")
     """What weights of the graphs are stored in; one that rounding costs too much is left out, and told."""
-    head: Head | None = None
-    """What the graphs give; absent: what the model's files say."""
-    texts: tuple[Path, ...] = ()
-    """Texts that rounded graphs are judged on, one a line, or .jsonl. Absent: docstrings of Python's standard library."""
-    most_lost: float = 0.5
-    """Points of quality that rounding may cost."""
     push_to: str | None = None
     """Upload the folder, as owner/name."""
     private: bool = False
@@ -132,7 +126,6 @@ class Hub:
 
     def run(self) -> None:
         """Write, tell, upload."""
-        from modernbert.cli.texts import read_texts
         from modernbert.export.hub import export_hub
         from modernbert.model.publish import check_repo, publish_folder
 
@@ -143,7 +136,7 @@ class Hub:
             self.out,
             precisions=self.graphs,
             head=self.head,
-            texts=list(read_texts(self.texts)) if self.texts else _docstrings(),
+            texts=_read(self.texts),
             most_lost=self.most_lost,
         )
         for each in made.graphs:
@@ -181,14 +174,16 @@ def _export(asked: _Graph, backend: "Backend", precision: "Precision") -> None:
 
 def _texts(asked: _Graph, precision: "Precision") -> tuple[list[str], list[str]]:
     """To judge an export by, and to find scales on: never the same ones."""
-    from modernbert.cli.texts import read_texts
-
     needs_texts = asked.calibrate or (precision != "float32" and asked.task is None)
-    texts = list(read_texts(asked.texts)) if asked.texts else _docstrings() if needs_texts else []
+    texts = _read(asked.texts) if asked.texts or needs_texts else []
     return (texts[::2], texts[1::2]) if asked.calibrate else (texts, [])
 
 
-def _docstrings() -> list[str]:
+def _read(paths: tuple[Path, ...]) -> list[str]:
+    if paths:
+        from modernbert.cli.texts import read_texts
+
+        return list(read_texts(paths))
     from modernbert.demo.corpus import docstrings, standard_library
 
     return docstrings(standard_library()[::25])

@@ -10,9 +10,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from modernbert.core.errors import UserError, require
+from modernbert.core.errors import require
 from modernbert.core.seeds import Seeds
-from modernbert.export.graph import Graph, Span
+from modernbert.export.graph import ACTIVATION_STEPS, Graph, Span
 from modernbert.export.source import Source
 from modernbert.infer.padding import padded
 from modernbert.infer.runtimes import Session, open_session
@@ -20,15 +20,12 @@ from modernbert.infer.runtimes import Session, open_session
 MOST_TOKENS = 8192
 """That are looked at."""
 
-_LONGEST_TEXT = 512
 _OF_A_TEXT = 1 << 12
 _OF_ALL = 1 << 16
 """Numbers of each matrix's input that a span is chosen on, besides its extremes."""
 
 _SHARES = tuple(np.linspace(1.0, 0.2, 33))
 """Of the whole range: what is cut off may cost less than coarse steps for all the rest."""
-
-_STEPS = 255.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,15 +43,12 @@ def calibrate(source: Source, texts: Sequence[str]) -> Calibration:
     Raises:
         UserError: there is no text with a word in it.
     """
-    encoded = source.tokenizer.encode(texts, longest=min(source.longest, _LONGEST_TEXT))
-    ids = [each for each in encoded.ids if len(each) > 2]
-    if not ids:
-        raise UserError("found no text with a word in it, expected some to find scales of activations on: give others")
+    documents = source.documents(texts, "find scales of activations on")
     samples: dict[str, _Sample] = {}
     num_tokens = 0
     with TemporaryDirectory() as home:
         names, run = _watched(source, Path(home) / "model.onnx")
-        for document in ids:
+        for document in documents:
             for name, found in zip(names, run(*padded([document], 0)), strict=True):
                 samples.setdefault(name, _Sample(name)).add(found)
             num_tokens += len(document)
@@ -73,7 +67,7 @@ def best_span(numbers_N: np.ndarray) -> Span:
 
 
 def _error(numbers_N: np.ndarray, span: Span) -> float:
-    whole = np.clip(np.rint(numbers_N / span.scale) + span.zero, 0, _STEPS)
+    whole = np.clip(np.rint(numbers_N / span.scale) + span.zero, 0, ACTIVATION_STEPS)
     return float(np.square((whole - span.zero) * span.scale - numbers_N).sum())
 
 

@@ -30,7 +30,6 @@ MOST_LOST = 0.5
 _MASKED = 7
 """Every seventh token of a text is guessed."""
 
-_LONGEST_TEXT = 512
 _AT_ONCE = 8
 
 
@@ -94,11 +93,7 @@ def quality(source: Source, exported: Exported, texts: Sequence[str], task: Path
     """
     if task is not None:
         return _on_task(source, exported, task)
-    ids = [
-        each for each in source.tokenizer.encode(texts, longest=min(source.longest, _LONGEST_TEXT)).ids if len(each) > 2
-    ]
-    if not ids:
-        raise UserError("found no text with a word in it, expected some to judge a rounded export by: give others")
+    ids = source.documents(texts, "judge a rounded export by")
     if source.head == "fill-mask":
         return _on_masked(source, exported, ids)
     pairs = [

@@ -22,8 +22,12 @@ int8 matrices are multiplied as such, with activations that are rounded by a sca
 they are known: one scale a batch."""
 
 
+ACTIVATION_STEPS = 255
+"""From one end of an activation's 8 bits to the other."""
+
+
 class Span(NamedTuple):
-    """What 8 bits of an activation can say: from here to there, in 255 steps; 0 is one of them."""
+    """What 8 bits of an activation can say: from here to there; 0 is one of the steps."""
 
     low: float
     high: float
@@ -31,7 +35,7 @@ class Span(NamedTuple):
     @property
     def scale(self) -> float:
         """Of a step."""
-        return (self.high - self.low) / 255
+        return (self.high - self.low) / ACTIVATION_STEPS
 
     @property
     def zero(self) -> int:

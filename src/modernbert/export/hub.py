@@ -1,13 +1,10 @@
 """Folders for the Hub: weights that transformers 4 and 5 open, graphs for transformers.js and Optimum beside them, and a card
 that says what each graph cost."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 import yaml
 
@@ -17,12 +14,9 @@ from modernbert.export.graph import Precision
 from modernbert.export.legacy import export_legacy
 from modernbert.export.write import LostTooMuchError, Report, export
 from modernbert.infer.light import Head
+from modernbert.model.card import parted
 from modernbert.model.folder import check_free
 from modernbert.model.hub import folder_of
-
-Result = TypeVar("Result")
-
-_FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 _PIPELINES: Mapping[Head, str] = {
     "embedding": "sentence-similarity",
@@ -32,7 +26,6 @@ _PIPELINES: Mapping[Head, str] = {
 """The Hub's word where it is not the head's own."""
 
 _LIBRARIES: Mapping[Head, str] = {"embedding": "sentence-transformers", "late": "PyLate"}
-
 
 _SAYS: Mapping[str, str] = {"float32": "fp32", "float16": "fp16", "int8": "q8"}
 """The `dtype` by which transformers.js asks for it; it has none for bfloat16."""
@@ -72,15 +65,19 @@ def export_hub(
     check_free(out)
     graphs, refused = [], []
     with atomic_folder(out) as folder:
-        _fill(folder, lambda part: export_legacy(name, part))
+        export_legacy(name, folder)
         for precision in precisions:
-            graph = partial(
-                export, name, backend="onnxruntime", precision=precision, head=head, texts=texts, most_lost=most_lost
-            )
+            whole = folder / precision
             try:
-                graphs.append(_fill(folder / "onnx", graph, inside="onnx"))
+                report = export(
+                    name, whole, backend="onnxruntime", precision=precision, head=head, texts=texts, most_lost=most_lost
+                )
             except LostTooMuchError as refusal:
-                refused.append(str(refusal))
+                refused.append(refusal.reason)
+                continue
+            shutil.copytree(whole / "onnx", folder / "onnx", copy_function=shutil.move, dirs_exist_ok=True)
+            shutil.rmtree(whole)
+            graphs.append(report)
         made = Made(graphs=tuple(graphs), refused=tuple(refused))
         own = folder_of(name) / "README.md"
         before = own.read_text(encoding="utf-8") if own.is_file() else ""
@@ -95,9 +92,8 @@ def card(name: str, before: str, made: Made, head: Head | None) -> str:
         before: the card that the model has; none: empty.
         head: absent: that of the graphs, and of no graph none.
     """
-    found = _FRONT.match(before)
-    front = (yaml.safe_load(found[1]) or {}) if found else {}
-    body = (before[found.end() :] if found else before).strip() or f"# {name.rpartition('/')[2]}"
+    front, body = parted(before)
+    body = body.strip() or f"# {name.rpartition('/')[2]}"
     if head := made.graphs[0].manifest.head if made.graphs else head:
         front.setdefault("pipeline_tag", _PIPELINES.get(head, head))
         front.setdefault("library_name", _LIBRARIES.get(head, "transformers"))
@@ -127,14 +123,3 @@ def _table(made: Made) -> list[str]:
         cells = [said.file, said.precision, _SAYS.get(said.precision, ""), f"{each.bytes / 1e6:.1f}"]
         lines.append(f"| {' | '.join(cells)} | {said.worst_difference:.0e} | {cost} |")
     return [*lines, ""]
-
-
-def _fill(folder: Path, write: Callable[[Path], Result], *, inside: str = "") -> Result:
-    """Have something written beside what is there already, all of it or a folder inside."""
-    with TemporaryDirectory(dir=folder.parent) as home:
-        part = Path(home) / "part"
-        result = write(part)
-        folder.mkdir(exist_ok=True)
-        for path in (part / inside).iterdir():
-            path.rename(folder / path.name)
-    return result

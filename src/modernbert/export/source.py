@@ -54,6 +54,10 @@ _KINDS: dict[Head, type[Model]] = {
 }
 
 
+_LONGEST_TEXT = 512
+"""Tokens of those that exports are judged by."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """A model in float32 on the CPU."""
@@ -81,6 +85,17 @@ class Source:
         if self.head in ("question-answering", "multiple-choice"):
             return 2 if self.head == "question-answering" else 1
         return width_behind(self.behind, config.hidden_size)
+
+    def documents(self, texts: Sequence[str], purpose: str) -> list[list[int]]:
+        """Ids of texts with a word in them, the beginnings of long ones.
+
+        Raises:
+            UserError: there is none, hence nothing for this purpose.
+        """
+        encoded = self.tokenizer.encode(texts, longest=min(self.longest, _LONGEST_TEXT))
+        if found := [ids for ids in encoded.ids if len(ids) > 2]:
+            return found
+        raise UserError(f"found no text with a word in it, expected some to {purpose}: give others")
 
     def write(self, graph: Graph) -> Shapes:
         """Write it into a graph; gives the outputs."""

@@ -42,6 +42,15 @@ _LARGEST = 1_800_000_000
 class LostTooMuchError(UserError):
     """Rounding took more from the model than was allowed."""
 
+    def __init__(self, reason: str) -> None:
+        """Say it.
+
+        Args:
+            reason: what it cost, and what was allowed.
+        """
+        super().__init__(f"{reason}: nothing was written; take another --precision, or say --most-lost")
+        self.reason = reason
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -102,8 +111,7 @@ def export(
         if lost is not None and not lost.drop <= most_lost:
             raise LostTooMuchError(
                 f"{name}: {precision} costs {lost.drop:.2f} points ({lost.measure}: {lost.source:.2f} to {lost.export:.2f} on "
-                f"{lost.num_cases:,}), expected {most_lost:g} at most: nothing was written; take another --precision, or say "
-                "--most-lost"
+                f"{lost.num_cases:,}), expected {most_lost:g} at most"
             )
         manifest = replace(manifest, worst_difference=worst, drop=None if lost is None else lost.drop)
         write_json(folder / FILE, asdict(manifest))

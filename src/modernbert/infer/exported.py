@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 
@@ -46,6 +47,11 @@ class Manifest:
     """Of what wrote it."""
 
 
+def is_exported(source: object) -> TypeGuard[str | Path]:
+    """Whether it is the path of an exported folder."""
+    return isinstance(source, str | Path) and (Path(source) / FILE).is_file()
+
+
 def open_exported(source: str | Path, head: Head, *, dtype: object = "auto", device: str = "cpu") -> "Exported | None":
     """An exported folder that gives this; none where `source` is something else: a Hub id, a packaged name, weights.
 
@@ -56,7 +62,7 @@ def open_exported(source: str | Path, head: Head, *, dtype: object = "auto", dev
         CheckpointError: its graph ends in another head, or a file in it is damaged.
         UserError: another dtype or device is asked for.
     """
-    if not (Path(source) / FILE).is_file():
+    if not is_exported(source):
         return None
     if dtype != "auto" or device != "cpu":
         asked = f"dtype {dtype}" if dtype != "auto" else f"device {device}"
@@ -83,7 +89,7 @@ def refuse_exported(model: object, what: str) -> None:
         raise UnsupportedError(
             f"{folder}: found a model that was opened for a few texts, expected one for {what}: open it by from_pretrained"
         )
-    if isinstance(folder, str | Path) and (Path(folder) / FILE).is_file():
+    if is_exported(folder):
         raise UnsupportedError(
             f"{folder}: found an exported graph, expected a model for {what}: name the one that it was made of, "
             f"{read_manifest(Path(folder)).source!r}"

@@ -1,9 +1,15 @@
 """A model card that states facts read from files; nothing in it is typed by hand."""
 
+import re
 from collections.abc import Sequence
+from typing import Any
+
+import yaml
 
 from modernbert.core.quantities import Tokens
 from modernbert.model.revisions import AUTO, Revision
+
+_FRONT = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 
 
 def card(
@@ -27,6 +33,12 @@ def card(
     if revision.recipe is not None:
         parts.append(f"## Recipe\n\nEverything that decided the run:\n\n```yaml\n{revision.recipe.strip()}\n```")
     return "\n\n".join(parts) + "\n"
+
+
+def parted(text: str) -> tuple[dict[str, Any], str]:
+    """A card's front matter, and what is behind it; of a card without one, nothing and all."""
+    found = _FRONT.match(text)
+    return (yaml.safe_load(found[1]) or {}, text[found.end() :]) if found else ({}, text)
 
 
 def _front(revision: Revision, license_id: str | None) -> str:

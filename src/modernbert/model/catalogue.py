@@ -12,6 +12,7 @@ from modernbert.core.errors import CheckpointError
 from modernbert.core.files import atomic_folder
 from modernbert.model.adapter import WEIGHTS
 from modernbert.model.adapter_config import is_adapter
+from modernbert.model.card import parted
 from modernbert.model.config import ModelConfig
 from modernbert.model.folder import check_free, copy_tokenizer, is_half, weight_files
 from modernbert.model.heads import ARCHITECTURES
@@ -94,11 +95,9 @@ def _entry(name: str) -> Entry:
 
 def _card(folder: Path) -> tuple[str, str]:
     """The `pipeline_tag` and the first sentence of a card."""
-    _, _, rest = (folder / "README.md").read_text(encoding="utf-8").partition("---\n")
-    front, _, body = rest.partition("---\n")
-    tags = [line.partition(": ")[2].strip() for line in front.splitlines() if line.startswith("pipeline_tag: ")]
+    front, body = parted((folder / "README.md").read_text(encoding="utf-8"))
     prose = " ".join(line for line in body.splitlines() if line and not line.startswith("#"))
-    return tags[0] if tags else "", prose.partition(". ")[0].rstrip(".")
+    return front.get("pipeline_tag", ""), prose.partition(". ")[0].rstrip(".")
 
 
 def _write_pooling(config: ModelConfig, folder: Path) -> None:

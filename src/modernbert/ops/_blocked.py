@@ -101,10 +101,8 @@ class _Stack:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Plan:
     stacks: tuple[_Stack, ...]
-    pieces: tuple[int, ...]
-    """Tokens of the parts that the stream is cut into: one for each stack that is a view of it, and what lies between."""
-    numbers: tuple[int, ...]
-    """Of each stack's part; -1 where the stack is none."""
+    starts: tuple[int, ...]
+    """Where the parts begin that the stream is cut into: one for each stack that is a view of it, and what lies between."""
     order: Tensor | None
     """Puts the stacks' tokens back in the stream's order; absent when they already are."""
 
@@ -112,10 +110,11 @@ class _Plan:
 def _by_document(q: Tensor, k: Tensor, v: Tensor, layout: Packed, dropout: float) -> Tensor:
     plan = layout.derived("stacks", lambda: _plan(layout))
     # cut at once, not stack by stack: then the gradient is put together once, and not as a sum of streams of zeros
-    parts = tuple(x_THK.split(plan.pieces) for x_THK in (q, k, v))
+    sizes = [end - start for start, end in pairwise((*plan.starts, q.shape[0]))]
+    parts = dict(zip(plan.starts, zip(*(x_THK.split(sizes) for x_THK in (q, k, v)), strict=True), strict=True))
     outputs = [
-        _attend_stack(tuple(part[number] for part in parts) if number >= 0 else (q, k, v), stack, dropout)
-        for stack, number in zip(plan.stacks, plan.numbers, strict=True)
+        _attend_stack(parts[stack.start] if stack.gather is None else (q, k, v), stack, dropout)
+        for stack in plan.stacks
     ]
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return joined if plan.order is None else joined.index_select(0, plan.order)
@@ -149,25 +148,10 @@ def _plan(layout: Packed) -> _Plan:
             token_order.append(tokens)
     order = torch.cat(token_order)
     restored = None if bool((order == torch.arange(order.numel())).all()) else order.argsort().to(layout.device)
-    pieces, numbers = _pieces(stacks, layout.num_tokens)
-    return _Plan(tuple(_to(stack, layout.device) for stack in stacks), pieces, numbers, restored)
-
-
-def _pieces(stacks: list[_Stack], num_tokens: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """See `_Plan`."""
-    numbers = [-1] * len(stacks)
-    sizes: list[int] = []
-    views = [
-        (stack.start, stack.shape[0] * stack.shape[1], i) for i, stack in enumerate(stacks) if stack.gather is None
-    ]
-    end = 0
-    for start, tokens, i in sorted(views):
-        if start > end:
-            sizes.append(start - end)
-        numbers[i] = len(sizes)
-        sizes.append(tokens)
-        end = start + tokens
-    return (*sizes, num_tokens - end), tuple(numbers)
+    views = [(stack.start, stack.shape[0] * stack.shape[1]) for stack in stacks if stack.gather is None]
+    ends = {0, *(place for start, tokens in views for place in (start, start + tokens))}
+    starts = tuple(sorted(ends - {layout.num_tokens}))
+    return _Plan(tuple(_to(stack, layout.device) for stack in stacks), starts, restored)
 
 
 def _height(length: int) -> int:

@@ -1,5 +1,6 @@
 """What a folder can do, and the predictors that do it; those of one kind of weights share them."""
 
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -7,9 +8,8 @@ from typing import Literal
 from modernbert.core import packaged
 from modernbert.core.errors import CheckpointError, MissingExtraError, UnsupportedError
 from modernbert.infer.engine import Engine
-from modernbert.infer.exported import FILE as EXPORT
-from modernbert.infer.exported import read_manifest
-from modernbert.infer.light import Light
+from modernbert.infer.exported import is_exported, read_manifest
+from modernbert.infer.light import Head, Light
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of
 from modernbert.model.store import Dtype
@@ -38,6 +38,23 @@ Predictor = (
 
 Predictors = dict[Ability, Predictor]
 
+_GIVES: Mapping[Head, tuple[Ability, type[Predictor]]] = {
+    "fill-mask": ("fill-mask", MaskFiller),
+    "embedding": ("embed", Embedder),
+    "text-classification": ("classify", TextClassifier),
+    "token-classification": ("tag", Tagger),
+    "question-answering": ("answer", Answerer),
+    "multiple-choice": ("choose", Chooser),
+}
+"""What a head is for, where it is for one thing."""
+
+_HEADS: Mapping[str | None, Head] = {
+    "ModernBertForTokenClassification": "token-classification",
+    "ModernBertForQuestionAnswering": "question-answering",
+    "ModernBertForMultipleChoice": "multiple-choice",
+}
+"""Of architectures that do nothing besides."""
+
 
 def open_predictors(source: str, *, dtype: Dtype = "auto", device: str = "cpu") -> Predictors:
     """Everything that this source can do.
@@ -60,13 +77,18 @@ def engines_of(predictor: Predictor) -> list[Engine]:
     return [each for each in vars(predictor).values() if isinstance(each, Engine)]
 
 
+def is_graph(predictor: Predictor) -> bool:
+    """Whether it was exported."""
+    return any(isinstance(engine.model, Light) for engine in engines_of(predictor))
+
+
 def expect_weights(predictor: Predictor, what: str) -> None:
     """Refuse what an exported graph cannot do.
 
     Raises:
         ApiError: 422, it is one.
     """
-    if any(isinstance(engine.model, Light) for engine in engines_of(predictor)):
+    if is_graph(predictor):
         raise ApiError(
             422,
             f"model: found an exported graph, expected a model with its weights for {what}: ask one that was not exported",
@@ -93,14 +115,15 @@ def warm_up(predictor: Predictor) -> None:
             predictor.predict([text], ["warm", "cold"])
         case TextClassifier():
             predictor.predict([text])
-            with suppress(MissingExtraError, UnsupportedError):
-                explain(predictor, text, steps=1)  # captum takes seconds to import
+            if not is_graph(predictor):
+                with suppress(MissingExtraError):
+                    explain(predictor, text, steps=1)  # captum takes seconds to import
         case Tagger():
             predictor.predict([text])
 
 
 def _of_folder(source: str, dtype: Dtype, device: str) -> Predictors:
-    if (Path(source) / EXPORT).is_file():
+    if is_exported(source):
         return _of_export(Path(source), dtype, device)
     folder = folder_of(source)
     if is_late(folder):
@@ -119,24 +142,18 @@ def _of_folder(source: str, dtype: Dtype, device: str) -> Predictors:
 def _of_export(folder: Path, dtype: Dtype, device: str) -> Predictors:
     """A graph, which gives one thing."""
     head = read_manifest(folder).head
-    match head:
-        case "fill-mask":
-            return {"fill-mask": MaskFiller.from_pretrained(folder, dtype=dtype, device=device)}
-        case "embedding":
-            return {"embed": Embedder.from_pretrained(folder, dtype=dtype, device=device)}
-        case "text-classification" if _is_reranker(describe(folder)):
-            return {"rerank": Reranker.from_pretrained(folder, dtype=dtype, device=device)}
-        case "text-classification":
-            return {"classify": TextClassifier.from_pretrained(folder, dtype=dtype, device=device)}
-        case "token-classification":
-            return {"tag": Tagger.from_pretrained(folder, dtype=dtype, device=device)}
-        case "question-answering":
-            return {"answer": Answerer.from_pretrained(folder, dtype=dtype, device=device)}
-        case "multiple-choice":
-            return {"choose": Chooser.from_pretrained(folder, dtype=dtype, device=device)}
-    raise UnsupportedError(
-        f"{folder}: found an export with the head {head!r}, which no route serves: serve the model that it was made of"
-    )
+    if head not in _GIVES:
+        raise UnsupportedError(
+            f"{folder}: found an export with the head {head!r}, which no route serves: serve the model that it was made of"
+        )
+    if head == "text-classification" and _is_reranker(describe(folder)):
+        return {"rerank": Reranker.from_pretrained(folder, dtype=dtype, device=device)}
+    return _of_head(head, folder, dtype, device)
+
+
+def _of_head(head: Head, folder: Path, dtype: Dtype, device: str) -> Predictors:
+    ability, kind = _GIVES[head]
+    return {ability: kind.from_pretrained(folder, dtype=dtype, device=device)}
 
 
 def _is_reranker(said: Described) -> bool:
@@ -163,12 +180,8 @@ def _of_architecture(said: Described, architecture: str | None, dtype: Dtype, de
             if any(label.lower().startswith("entail") for label in classifier.model.config.labels):
                 found["zero-shot"] = ZeroShot(classifier.model, classifier.tokenizer)
             return found
-        case "ModernBertForTokenClassification":
-            return {"tag": Tagger.from_pretrained(folder, dtype=dtype, device=device)}
-        case "ModernBertForQuestionAnswering":
-            return {"answer": Answerer.from_pretrained(folder, dtype=dtype, device=device)}
-        case "ModernBertForMultipleChoice":
-            return {"choose": Chooser.from_pretrained(folder, dtype=dtype, device=device)}
+        case _ if architecture in _HEADS:
+            return _of_head(_HEADS[architecture], folder, dtype, device)
     raise CheckpointError(
         f"{folder}: found {architecture or 'no architecture'}, expected a ModernBERT encoder, one with a task's head, or a "
         "sentence-transformers folder of one"
