@@ -4,11 +4,13 @@ import json
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Timer
@@ -168,8 +170,8 @@ class Ended:
 
 
 def ended(*processes: subprocess.Popen[str], patience: float = 240) -> list[Ended]:
-    """Wait for all of them; those that are late are killed, so that nothing of a test outlives it."""
-    timer = Timer(patience, lambda: [process.kill() for process in processes])
+    """Wait for all of them; those that are late are killed, and what they started, so that nothing of a test outlives it."""
+    timer = Timer(patience, lambda: [_kill(process) for process in processes])
     timer.start()
     try:
         return [Ended(process.wait(), *said) for process in processes for said in [process.communicate()]]
@@ -185,8 +187,16 @@ def wait_for_step(step: int, run: Path, process: subprocess.Popen[str], *, patie
         if path.exists() and f'"step": {step},' in path.read_text(encoding="utf-8"):
             return
         time.sleep(0.002)
-    process.kill()
+    _kill(process)
     raise AssertionError(f"there was no step {step}: {process.communicate()[1]}")
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    with suppress(ProcessLookupError):
+        if os.getpgid(process.pid) == process.pid:
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def _last_progress(run: Path) -> Progress:

@@ -21,7 +21,9 @@ def _machine(given: Path, port: str) -> subprocess.Popen[str]:
     ]
     env = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "GLOO_SOCKET_IFNAME": "lo"}
     pipe = subprocess.PIPE
-    return subprocess.Popen([sys.executable, *words], env=env, stdout=pipe, stderr=pipe, text=True)
+    return subprocess.Popen(
+        [sys.executable, *words], env=env, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    )
 
 
 def _child(process: subprocess.Popen[str]) -> int:

@@ -20,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from modernbert.core.errors import UnsupportedError, UserError
 from modernbert.model.encoder import Encoder
 from modernbert.model.layers import Layer
+from modernbert.train.meeting import fresh_store
 
 PATIENCE = timedelta(minutes=10)
 """How long the others wait for a process before they give the run up."""
@@ -89,7 +90,9 @@ def joined() -> Iterator[World]:
     is_ours = not dist.is_initialized()
     with _explained():
         if is_ours:
-            dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpu else "gloo", timeout=PATIENCE)
+            backend = "cpu:gloo,cuda:nccl" if has_gpu else "gloo"
+            store = fresh_store(rank, size, PATIENCE)
+            dist.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=PATIENCE)
         elif "gloo" not in dist.get_backend_config():
             raise UnsupportedError(
                 f"the processes were brought together by {dist.get_backend_config()}, expected gloo on the CPU, too, for sums of "

@@ -85,8 +85,11 @@ class Context {
     this.timer = setTimeout(() => this.#go(), now ? 0 : 180);
   }
 
+  /** In place of what was found before; who had reached its third button by keyboard is at the third of the new ones. */
   show(...nodes) {
+    const place = [...this.out.querySelectorAll("button")].indexOf(document.activeElement);
     this.out.replaceChildren(...nodes);
+    if (place >= 0) this.out.querySelectorAll("button")[place]?.focus();
   }
 
   /** For who cannot see the page. */
