@@ -46,6 +46,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 PAGE, RESULTS = ROOT / "docs" / "benchmarks-annotate.md", ROOT / "benchmarks" / "annotate" / "results.json"
 PACKAGES = ("modernbert", "torch", "transformers", "ray", "tokenizers", "pyarrow")
 PARTS = ("speed", "memory", "kill")
+TINY = "tiny"
 LOCAL, RAY, BARE, STOCK = "annotate, processes", "annotate, Ray", "bare engine", "Ray Data and transformers"
 
 
@@ -67,6 +68,9 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--driver-kills", type=int, default=1)
     parser.add_argument("--engine", default="local", choices=["local", "ray"], help="of the part kill")
+    parser.add_argument(
+        "--model", default="nano:embedding", help="of the part kill; tiny: a classifier with random weights"
+    )
     parser.add_argument("--no-write", action="store_true", help="leave the page and the results as they are")
     options = parser.parse_args(words)
     kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
@@ -312,7 +316,7 @@ class _Pipeline:
 
 def memory(home: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     found = []
-    model = classifier(home / "model", argparse.Namespace(**{**vars(options), "size": "tiny"}), longest=32)
+    model = _tiny(home / "model", options, longest=32)
     for gigabytes in options.gigabytes:
         path = home / "in.jsonl"
         with open(path, "w", encoding="utf-8") as file:
@@ -334,6 +338,10 @@ def memory(home: Path, options: argparse.Namespace) -> list[dict[str, Any]]:
     return found
 
 
+def _tiny(folder: Path, options: argparse.Namespace, *, longest: int) -> Path:
+    return classifier(folder, argparse.Namespace(**{**vars(options), "size": TINY}), longest=longest)
+
+
 # ---------------------------------------------------------------- kill
 
 
@@ -341,6 +349,10 @@ def kill(home: Path, options: argparse.Namespace) -> dict[str, Any]:
     from support.families import descendants
 
     path = corpus(home / "in", options)
+    model = f"`{options.model}`"
+    if options.model == TINY:
+        options.model = str(_tiny(home / "model", options, longest=128))
+        model = "a classifier of shape tiny with random weights that reads 128 tokens of each"
     began = time.perf_counter()
     alone = _start(path, home / "alone", options)
     assert alone.wait() == 0
@@ -368,23 +380,14 @@ def kill(home: Path, options: argparse.Namespace) -> dict[str, Any]:
         assert _start(path, home / "killed", options).wait() == 0
     rows = _ids(home / "killed")
     return {
-        "documents": options.documents, "alone_s": round(whole, 1), "workers_killed": num[False], "drivers_killed": num[True],
+        "documents": options.documents, "model": model, "alone_s": round(whole, 1), "workers_killed": num[False], "drivers_killed": num[True],
         "same_bytes": _hashes(home / "alone") == _hashes(home / "killed"), "doubled": len(rows) - len(set(rows)),
         "lost": options.documents - len(set(rows)),
     }  # fmt: skip
 
 
 def _start(path: Path, out: Path, options: argparse.Namespace) -> subprocess.Popen:
-    words = [
-        "--model",
-        "nano:embedding",
-        "--long",
-        "head",
-        "--workers",
-        str(options.workers),
-        "--engine",
-        options.engine,
-    ]
+    words = ["--model", options.model, "--long", "head", "--workers", str(options.workers), "--engine", options.engine]
     return subprocess.Popen(
         [sys.executable, "-m", "modernbert.cli.main", "annotate", str(path), str(out), *words], stdout=sys.stderr
     )
@@ -453,7 +456,7 @@ def _memory_lines(found: list[dict[str, Any]]) -> list[str]:
 def _kill_lines(found: dict[str, Any]) -> list[str]:
     same = "the same bytes as" if found["same_bytes"] else "**other bytes than**"
     return [
-        f"{found['documents']:,} documents embedded by `nano:embedding`; left alone it takes {found['alone_s']:,} s. With "
+        f"{found['documents']:,} documents through {found['model']}; left alone it takes {found['alone_s']:,} s. With "
         f"{found['workers_killed']} workers and {found['drivers_killed']} drivers killed at random and the command given again: {same} "
         f"the run left alone, {found['lost']} rows lost, {found['doubled']} doubled."
     ]
