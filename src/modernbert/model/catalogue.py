@@ -1,8 +1,11 @@
 """What is inside the package, told from the files of each model; and a model of it taken away as a folder of its own."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 import torch
@@ -63,6 +66,19 @@ def take(source: str | Path, out: Path) -> None:
         save(model, unfinished)
         copy_tokenizer(tokenizer_folder(folder), unfinished)
         _write_pooling(model.config, unfinished)
+
+
+@contextmanager
+def whole(source: str | Path) -> Iterator[Path]:
+    """A model's folder with all in it that other libraries look for; of a head or an adapter a copy, which goes with the block."""
+    folder = folder_of(source)
+    if tokenizer_folder(folder) == folder:
+        yield folder
+        return
+    with TemporaryDirectory() as home:
+        copy = Path(home) / folder.name
+        take(source, copy)
+        yield copy
 
 
 def _entry(name: str) -> Entry:

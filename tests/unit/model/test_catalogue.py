@@ -7,7 +7,7 @@ import transformers
 from sentence_transformers import SentenceTransformer
 
 from modernbert.core.errors import UserError
-from modernbert.model.catalogue import catalogue, take
+from modernbert.model.catalogue import catalogue, take, whole
 from modernbert.model.counts import num_parameters
 from modernbert.model.store import load
 from modernbert.retrieval.embedder import Embedder
@@ -45,6 +45,16 @@ def test_a_trunk_taken_away_opens_with_transformers(tmp_path, monkeypatch):
     stock = transformers.AutoModelForMaskedLM.from_pretrained(tmp_path / "mine")
     assert torch.equal(stock.decoder.weight, load("wee", dtype=torch.float32).decoder.weight)
     assert transformers.AutoTokenizer.from_pretrained(tmp_path / "mine")("x").input_ids
+
+
+def test_a_head_is_whole_as_long_as_it_is_looked_at(tmp_path, monkeypatch):
+    trunk = package(tmp_path, monkeypatch, "embedding")
+    with whole(trunk) as folder:
+        assert folder == trunk
+    with whole("wee:embedding") as folder:
+        assert (folder / "tokenizer.json").is_file()
+        transformers.AutoModel.from_pretrained(folder)
+    assert not folder.exists()
 
 
 def test_a_folder_that_is_taken_is_refused(tmp_path, monkeypatch):

@@ -24,8 +24,8 @@ from modernbert.core.errors import require
 from modernbert.core.files import atomic_folder, write_atomically
 from modernbert.core.heap import keep_large_blocks
 from modernbert.core.log import say
+from modernbert.model.catalogue import whole
 from modernbert.model.hf import accelerate
-from modernbert.model.hub import folder_of
 from modernbert.model.precision import best_precision
 from modernbert.retrieval.training.card import card
 from modernbert.retrieval.training.config import TrainRetrieval
@@ -76,7 +76,8 @@ def train_retrieval(settings: TrainRetrieval) -> Outcome:
     columns = to_columns(examples, settings.trains_by, settings.num_negatives)
     say(f"{len(examples):,} rows; columns {', '.join(columns)}")
     held_out = HeldOut.of(settings) if settings.held_out is not None else None
-    model = stock_model(settings, folder_of(settings.model))
+    with whole(settings.model) as folder:
+        model = stock_model(settings, folder)
     if settings.accelerate:
         accelerate(model)
     checkpoint = last_checkpoint(settings.out)

@@ -28,7 +28,7 @@ FAMILIES: Mapping[Kind, Family] = {
 def stock_model(settings: TrainRetrieval, folder: Path) -> Any:
     """The model that is trained: its own folder's, or a fresh head (mean pooling, projection, one label) on an encoder.
 
-    Fresh heads are drawn by the run's seed.
+    Fresh heads are drawn by the run's seed. Weights are float32, in whatever they were stored.
 
     Raises:
         UserError: it cannot be opened.
@@ -45,6 +45,7 @@ def stock_model(settings: TrainRetrieval, folder: Path) -> Any:
         raise UserError(
             f"{settings.model!r} cannot be opened as a {FAMILIES[settings.kind].model} ({reason}): check the folder"
         ) from error
+    model.float()  # stored in bfloat16, it would learn nothing of small steps
     if settings.max_length is not None:
         model.max_seq_length = settings.max_length
     if settings.kind != "rerank":

@@ -2,8 +2,11 @@ import warnings
 from dataclasses import replace
 
 import pytest
+import torch
 
 from modernbert.core.errors import UserError
+from modernbert.model.catalogue import whole
+from modernbert.model.store import load
 from modernbert.retrieval.training.config import TrainRetrieval
 from modernbert.retrieval.training.stock import stock_loss, stock_model
 from support.small import small_checkpoint
@@ -57,6 +60,15 @@ def test_fresh_heads_are_drawn_by_the_seed(folder):
     name = next(name for name in weights[0] if name.endswith("classifier.weight"))
     assert (weights[0][name] == weights[1][name]).all()
     assert (weights[0][name] != weights[2][name]).any()
+
+
+@pytest.mark.parametrize("kind", ["dense", "late", "rerank"])
+def test_a_packaged_head_is_trained_in_float32_though_it_is_stored_in_bfloat16(kind):
+    with whole("nano:embedding") as folder:
+        model = stock_model(TrainRetrieval(kind=kind, data="d"), folder)
+    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+    stored = load("nano:embedding", dtype=torch.float32).embeddings.tok_embeddings.weight
+    assert any(torch.equal(parameter, stored) for parameter in model.parameters())
 
 
 def test_what_cannot_be_trained_is_one_sentence(folder, tmp_path):
