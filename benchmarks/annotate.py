@@ -67,7 +67,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--gigabytes", type=float, nargs="+", default=[0.1, 1.0])
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--driver-kills", type=int, default=1)
-    parser.add_argument("--engine", default="local", choices=["local", "ray"], help="of the part kill")
+    parser.add_argument("--engines", nargs="+", default=["local"], choices=["local", "ray"], help="of the part kill")
     parser.add_argument(
         "--model", default="nano:embedding", help="of the part kill; tiny: a classifier with random weights"
     )
@@ -81,9 +81,8 @@ def main(words: Sequence[str] | None = None) -> None:
             folder.mkdir()
             found = {"speed": speed, "memory": memory, "kill": kill}[part](folder, options)
             command = shlex.join(["python", "benchmarks/annotate.py", *(sys.argv[1:] if words is None else words)])
-            key = f"kill, {options.engine}" if part == "kill" else part
-            kept[key] = {"command": command, "machine": examine(PACKAGES).line(load_before), "found": found}
-            print(json.dumps({"part": key} | kept[key]), flush=True)
+            kept[part] = {"command": command, "machine": examine(PACKAGES).line(load_before), "found": found}
+            print(json.dumps({"part": part} | kept[part]), flush=True)
             if not options.no_write:
                 write_json(RESULTS, kept)
                 PAGE.write_text(page(kept), encoding="utf-8")
@@ -346,23 +345,33 @@ def _tiny(folder: Path, options: argparse.Namespace, *, longest: int) -> Path:
 
 
 def kill(home: Path, options: argparse.Namespace) -> dict[str, Any]:
+    path = corpus(home / "in", options)
+    model, called = options.model, f"`{options.model}`"
+    if model == TINY:
+        model = str(_tiny(home / "model", options, longest=32))
+        called = "a classifier of shape tiny with random weights, which reads 32 tokens of each"
+    began = time.perf_counter()
+    assert _start(path, home / "alone", model, options.workers, "local").wait() == 0
+    whole = time.perf_counter() - began
+    expected = _hashes(home / "alone")
+    engines = {engine: _killed(path, home / engine, model, whole, engine, options) for engine in options.engines}
+    for found in engines.values():
+        found["same_bytes"] = found.pop("hashes") == expected
+    return {"documents": options.documents, "model": called, "alone_s": round(whole, 1), "engines": engines}
+
+
+def _killed(
+    path: Path, out: Path, model: str, whole: float, engine: str, options: argparse.Namespace
+) -> dict[str, Any]:
+    """What is left of a run whose processes are killed."""
     from support.families import descendants
 
-    path = corpus(home / "in", options)
-    model = f"`{options.model}`"
-    if options.model == TINY:
-        options.model = str(_tiny(home / "model", options, longest=128))
-        model = "a classifier of shape tiny with random weights that reads 128 tokens of each"
-    began = time.perf_counter()
-    alone = _start(path, home / "alone", options)
-    assert alone.wait() == 0
-    whole = time.perf_counter() - began
     chance = random.Random(0)
     plan = [False] * options.kills + [True] * options.driver_kills
     chance.shuffle(plan)
     num = {False: 0, True: 0}
-    mark = "spawn_main" if options.engine == "local" else "RayActor"
-    driver = _start(path, home / "killed", options)
+    mark = "spawn_main" if engine == "local" else "RayActor"
+    driver = _start(path, out, model, options.workers, engine)
     for is_driver in plan:
         time.sleep(chance.uniform(0.5, 1.5) * whole / (len(plan) + 1))
         if driver.poll() is not None:
@@ -372,22 +381,21 @@ def kill(home: Path, options: argparse.Namespace) -> dict[str, Any]:
             driver.kill()
             driver.wait()
             time.sleep(5)  # its workers end by themselves
-            driver = _start(path, home / "killed", options)
+            driver = _start(path, out, model, options.workers, engine)
         elif workers:
             os.kill(chance.choice(workers), signal.SIGKILL)
-        num[is_driver] += 1
+        num[is_driver] += is_driver or bool(workers)
     if driver.wait() != 0:  # a shard may have lost five workers: one more run does it
-        assert _start(path, home / "killed", options).wait() == 0
-    rows = _ids(home / "killed")
+        assert _start(path, out, model, options.workers, engine).wait() == 0
+    rows = _ids(out)
     return {
-        "documents": options.documents, "model": model, "alone_s": round(whole, 1), "workers_killed": num[False], "drivers_killed": num[True],
-        "same_bytes": _hashes(home / "alone") == _hashes(home / "killed"), "doubled": len(rows) - len(set(rows)),
-        "lost": options.documents - len(set(rows)),
+        "workers_killed": num[False], "drivers_killed": num[True], "doubled": len(rows) - len(set(rows)),
+        "lost": options.documents - len(set(rows)), "hashes": _hashes(out),
     }  # fmt: skip
 
 
-def _start(path: Path, out: Path, options: argparse.Namespace) -> subprocess.Popen:
-    words = ["--model", options.model, "--long", "head", "--workers", str(options.workers), "--engine", options.engine]
+def _start(path: Path, out: Path, model: str, workers: int, engine: str) -> subprocess.Popen:
+    words = ["--model", model, "--long", "head", "--workers", str(workers), "--engine", engine]
     return subprocess.Popen(
         [sys.executable, "-m", "modernbert.cli.main", "annotate", str(path), str(out), *words], stdout=sys.stderr
     )
@@ -420,9 +428,7 @@ def page(kept: dict[str, Any]) -> str:
     ]
     for key, part in kept.items():
         lines += [f"## {key.capitalize()}", "", f"`{part['command']}`", "", part["machine"], ""]
-        lines += {"speed": _speed_lines, "memory": _memory_lines, "kill": _kill_lines}[key.partition(",")[0]](
-            part["found"]
-        )
+        lines += {"speed": _speed_lines, "memory": _memory_lines, "kill": _kill_lines}[key](part["found"])
         lines.append("")
     return "\n".join(lines)
 
@@ -454,12 +460,18 @@ def _memory_lines(found: list[dict[str, Any]]) -> list[str]:
 
 
 def _kill_lines(found: dict[str, Any]) -> list[str]:
-    same = "the same bytes as" if found["same_bytes"] else "**other bytes than**"
-    return [
-        f"{found['documents']:,} documents through {found['model']}; left alone it takes {found['alone_s']:,} s. With "
-        f"{found['workers_killed']} workers and {found['drivers_killed']} drivers killed at random and the command given again: {same} "
-        f"the run left alone, {found['lost']} rows lost, {found['doubled']} doubled."
+    lines = [
+        f"{found['documents']:,} documents through {found['model']}; left alone, with processes, it takes {found['alone_s']:,} s. "
+        "Then workers and drivers are killed at random, and the command is given again.",
+        "",
+        "| engine | workers killed | drivers killed | bytes, against the run left alone | rows lost | rows doubled |",
+        "|---|---:|---:|---|---:|---:|",
     ]
+    for engine, each in found["engines"].items():
+        same = "the same" if each["same_bytes"] else "**others**"
+        cells = (each["workers_killed"], each["drivers_killed"], same, each["lost"], each["doubled"])
+        lines.append(f"| {engine} | {' | '.join(map(str, cells))} |")
+    return lines
 
 
 if __name__ == "__main__":
