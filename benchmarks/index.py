@@ -1,17 +1,20 @@
-"""The index on synthetic vectors: build time, memory, disk, latency and recall, against FAISS and LanceDB where installed.
+"""The index: build time, memory, disk, latency and recall, against FAISS and LanceDB where installed.
 
     python benchmarks/index.py                                  # a million vectors of 256; writes docs/benchmarks-index.md
+    python benchmarks/index.py --passages FILE --vectors 100000 # its first texts, as nano:embedding sees them; on the same page
     python benchmarks/index.py --vectors 20000 --no-write
     pip install faiss-cpu==1.15.1 lancedb==0.40.0               # the rivals
 
-Each contender builds and answers in a process of its own, one after another, from the same vectors: clustered, of length 1. Recall is of the
-first ten against a scan of everything in NumPy. Queries are asked one at a time. FAISS and LanceDB keep vectors and row
-numbers; ours keeps texts, metadata, words and a second copy of everything in Parquet, and answers with texts.
+Each contender builds and answers in a process of its own, one after another, from the same vectors of length 1: drawn around centres, or of
+passages, and then the queries are the first ten words of passages that are not in the index. Recall is of the first ten against a scan of
+everything in NumPy. Queries are asked one at a time. FAISS and LanceDB keep vectors and row numbers; ours keeps texts, metadata, words and a
+second copy of everything in Parquet, and answers with texts.
 """
 
 import argparse
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,16 +22,16 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from modernbert.bench import memory
-from modernbert.bench.machine import Machine, examine
-from modernbert.core.files import write_atomically
+from modernbert.bench.machine import examine
+from modernbert.core.files import write_json
 from modernbert.retrieval.index.index import Index
 from modernbert.retrieval.index.manifest import Settings
 from modernbert.retrieval.index.record import Query, Record
@@ -75,35 +78,105 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--queries", type=int, default=500)
     parser.add_argument("--texts", type=int, default=2000, help="with token vectors, for MaxSim")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
+    parser.add_argument("--passages", type=Path, help="JSON lines with text; absent: synthetic vectors")
     parser.add_argument("--one", choices=CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--given", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--here", action="store_true", help="all in this process: quick to try, memory means nothing")
     parser.add_argument("--no-write", action="store_true", help="leave the page and the results as they are")
     options = parser.parse_args(words)
     if options.one:
-        print(json.dumps(asdict(_measure(options.one, options))))
+        print(json.dumps(asdict(_measure(options.one, Material.read(options.given)))))
         return
     load_before = os.getloadavg()[0]
     installed = [name for name in options.contenders if name in ("edge", "exact") or find_spec(name)]
     for name in sorted({*options.contenders} - {*installed}):
         print(f"{name} is not installed: left out", file=sys.stderr)
-    rows = [_measure(name, options) if options.here else _elsewhere(name, options) for name in installed]
+    with tempfile.TemporaryDirectory() as home:
+        material = _embedded(options) if options.passages else _drawn(options)
+        rows = [
+            _measure(name, material) if options.here else _elsewhere(name, material, Path(home)) for name in installed
+        ]
     late = {name: _late(name, options) for name in ("edge", "exact")}
-    machine = examine(PACKAGES)
-    record = {
-        "date": date.today().isoformat(),
-        "machine": machine.as_dict(),
-        "load_before": load_before,
-        "vectors": options.vectors, "width": options.width, "queries": options.queries,
+    what = (
+        f"{options.vectors:,} passages as nano:embedding sees them"
+        if options.passages
+        else f"{options.vectors:,} synthetic vectors of {options.width} numbers, clustered, of length 1"
+    )
+    given = sys.argv[1:] if words is None else words
+    found = {
+        "command": shlex.join(["python", "benchmarks/index.py", *given]),
+        "machine": examine(PACKAGES).line(load_before),
+        "what": what, "queries": options.queries,
         "rows": [asdict(row) for row in rows],
         "maxsim_ms": late,
-        "texts": options.texts,
     }  # fmt: skip
-    print("\n".join(_table(rows, late)))
+    print("\n".join(_section(found)))
     if not options.no_write:
-        with write_atomically(RESULTS, "w") as file:
-            json.dump(record, file, indent=2)
-        PAGE.write_text(_page(record, machine, rows, late), encoding="utf-8")
+        kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+        kept["passages" if options.passages else "synthetic"] = found
+        write_json(RESULTS, kept)
+        PAGE.write_text(_page(kept), encoding="utf-8")
         print(f"wrote {PAGE} and {RESULTS}", file=sys.stderr)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What is indexed, what is asked, and what is right."""
+
+    vectors: np.ndarray
+    queries: np.ndarray
+    truth: np.ndarray
+    """Rows of the first ten of each query."""
+    texts: tuple[str, ...]
+    """Of the rows; none: made up."""
+    questions: tuple[str, ...]
+
+    def write(self, folder: Path) -> None:
+        """For another process."""
+        np.savez(folder / "numbers.npz", vectors=self.vectors, queries=self.queries, truth=self.truth)
+        (folder / "texts.json").write_text(json.dumps([self.texts, self.questions]))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Material":
+        """As written."""
+        numbers = np.load(folder / "numbers.npz")
+        texts, questions = json.loads((folder / "texts.json").read_text())
+        return cls(
+            vectors=numbers["vectors"], queries=numbers["queries"], truth=numbers["truth"], texts=tuple(texts),
+            questions=tuple(questions),
+        )  # fmt: skip
+
+    def text(self, row: int) -> str:
+        """Of a row."""
+        return self.texts[row] if self.texts else _text(row)
+
+
+def _drawn(options: argparse.Namespace) -> Material:
+    vectors_ND = vectors_of(options.vectors, options.width)
+    queries_QD = vectors_of(options.vectors, options.width, seed=1)[: options.queries].copy()
+    return Material(
+        vectors=vectors_ND, queries=queries_QD, truth=nearest(vectors_ND, queries_QD), texts=(),
+        questions=tuple(map(_text, range(len(queries_QD)))),
+    )  # fmt: skip
+
+
+def _embedded(options: argparse.Namespace) -> Material:
+    from modernbert.retrieval.embedder import Embedder
+
+    with options.passages.open(encoding="utf-8") as lines:
+        texts = [json.loads(line)["text"] for line in islice(lines, options.vectors + options.queries)]
+    if len(texts) < options.vectors + options.queries:
+        sys.exit(
+            f"{options.passages}: found {len(texts):,} texts, expected {options.vectors:,} and {options.queries:,} to ask"
+        )
+    questions = [" ".join(text.split()[:10]) for text in texts[options.vectors :]]
+    model = Embedder.from_pretrained("nano:embedding", dtype="float32")
+    vectors_ND = model.encode_document(texts[: options.vectors], normalize_embeddings=True)
+    queries_QD = model.encode_query(questions, normalize_embeddings=True)
+    return Material(
+        vectors=vectors_ND, queries=queries_QD, truth=nearest(vectors_ND, queries_QD),
+        texts=tuple(texts[: options.vectors]), questions=tuple(questions),
+    )  # fmt: skip
 
 
 def vectors_of(number: int, width: int, seed: int = 0) -> np.ndarray:
@@ -134,78 +207,80 @@ def nearest(vectors: np.ndarray, queries: np.ndarray) -> np.ndarray:
     return best
 
 
-def _elsewhere(name: str, options: argparse.Namespace) -> Row:
-    command = [sys.executable, __file__, "--one", name, "--vectors", str(options.vectors)]
-    command += ["--width", str(options.width), "--queries", str(options.queries)]
+def _elsewhere(name: str, material: Material, home: Path) -> Row:
+    if not (home / "numbers.npz").exists():
+        material.write(home)
+    command = [sys.executable, __file__, "--one", name, "--given", str(home)]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     row = Row(**json.loads(done.stdout.splitlines()[-1]))
     print(f"{name}: built in {row.build_s:,.1f} s, p50 {row.p50_ms:.2f} ms, recall {row.recall:.3f}", file=sys.stderr)
     return row
 
 
-def _measure(name: str, options: argparse.Namespace) -> Row:
-    vectors_ND = vectors_of(options.vectors, options.width)
-    queries_QD = vectors_of(options.vectors, options.width, seed=1)[: options.queries].copy()
-    truth = nearest(vectors_ND, queries_QD)
+def _measure(name: str, material: Material) -> Row:
     home = Path(tempfile.mkdtemp(prefix="index-benchmark-"))
     memory.begin("cpu")
     before = memory.in_use("cpu")
     try:
         contender = {"edge": _ours, "exact": _ours, "faiss": _faiss, "lancedb": _lancedb}[name]
-        figures = contender(name, home, vectors_ND, queries_QD, truth)
+        figures = contender(name, home, material)
         return Row(contender=name, memory_mb=(memory.peak("cpu") - before) / 1e6, **figures)
     finally:
         shutil.rmtree(home)
 
 
-def _ours(name: str, home: Path, vectors: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
-    settings = Settings(model="synthetic", model_hash="0", vector_size=vectors.shape[1])
+def _ours(name: str, home: Path, given: Material) -> dict[str, Any]:
+    def records(start: int, end: int, sign: int = 1) -> list[Record]:
+        rows = range(start, min(end, len(given.vectors)))
+        return [Record(str(row), given.text(row), sign * given.vectors[row], None, {"shelf": row % 10}) for row in rows]
+
+    settings = Settings(model="synthetic", model_hash="0", vector_size=given.vectors.shape[1])
     began = time.perf_counter()
     with Index.open(home / "i", settings, store=name) as index:
-        for start in range(0, len(vectors), 5000):
-            index.add([_record(row, vectors[row]) for row in range(start, min(len(vectors), start + 5000))])
+        for start in range(0, len(given.vectors), 5000):
+            index.add(records(start, start + 5000))
         index.flush()
         built = time.perf_counter() - began
-        asked = [Query(vector=vector, text=_text(row)) for row, vector in enumerate(queries)]
+        asked = [Query(vector=vector, text=text) for vector, text in zip(given.queries, given.questions, strict=True)]
         found, times = _ask(lambda query: [int(hit.id) for hit in index.search(query, top_k=TOP)], asked)
         _, filtered = _ask(lambda query: index.search(query, top_k=TOP, where={"shelf": 3}), asked)
         _, lexical = _ask(lambda query: index.search(query, top_k=TOP, mode="lexical"), asked)
         _, hybrid = _ask(lambda query: index.search(query, top_k=TOP, mode="hybrid"), asked)
         began = time.perf_counter()
-        index.update([_record(row, -vectors[row]) for row in range(min(20, len(vectors)))])
+        index.update(records(0, 20, -1))
         updated = time.perf_counter() - began
     began = time.perf_counter()
     with Index.open(home / "i", settings, store=name) as index:
         index.search(asked[0], top_k=TOP)
         opened = time.perf_counter() - began
     return {
-        **_figures(built, home, found, times, truth),
+        **_figures(built, home, found, times, given.truth),
         "settings": "Qdrant Edge, HNSW by its defaults" if name == "edge" else "NumPy, every vector compared",
         "filtered_p50_ms": _ms(filtered, 50), "lexical_p50_ms": _ms(lexical, 50), "hybrid_p50_ms": _ms(hybrid, 50),
         "update_s": updated, "open_s": opened,
     }  # fmt: skip
 
 
-def _faiss(name: str, home: Path, vectors: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def _faiss(name: str, home: Path, given: Material) -> dict[str, Any]:
     import faiss
 
     began = time.perf_counter()
-    index = faiss.IndexHNSWFlat(vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
+    index = faiss.IndexHNSWFlat(given.vectors.shape[1], 32, faiss.METRIC_INNER_PRODUCT)
     index.hnsw.efConstruction, index.hnsw.efSearch = 100, 128
-    index.add(vectors)
+    index.add(given.vectors)
     faiss.write_index(index, str(home / "index.faiss"))
     built = time.perf_counter() - began
-    found, times = _ask(lambda query: index.search(query[None], TOP)[1][0].tolist(), list(queries))
-    return {**_figures(built, home, found, times, truth), "settings": "HNSW32, efConstruction 100, efSearch 128"}
+    found, times = _ask(lambda query: index.search(query[None], TOP)[1][0].tolist(), list(given.queries))
+    return {**_figures(built, home, found, times, given.truth), "settings": "HNSW32, efConstruction 100, efSearch 128"}
 
 
-def _lancedb(name: str, home: Path, vectors: np.ndarray, queries: np.ndarray, truth: np.ndarray) -> dict[str, Any]:
+def _lancedb(name: str, home: Path, given: Material) -> dict[str, Any]:
     import lancedb
     import pyarrow as pa
 
     began = time.perf_counter()
-    column = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), vectors.shape[1])
-    rows = pa.table({"id": np.arange(len(vectors)), "vector": column})
+    column = pa.FixedSizeListArray.from_arrays(pa.array(given.vectors.reshape(-1)), given.vectors.shape[1])
+    rows = pa.table({"id": np.arange(len(given.vectors)), "vector": column})
     table = lancedb.connect(str(home)).create_table("vectors", rows)
     table.create_index(metric="cosine", index_type="IVF_HNSW_SQ", vector_column_name="vector")
     built = time.perf_counter() - began
@@ -214,8 +289,8 @@ def _lancedb(name: str, home: Path, vectors: np.ndarray, queries: np.ndarray, tr
         wanted = table.search(query).distance_type("cosine").nprobes(20).refine_factor(5).limit(TOP).select(["id"])
         return wanted.to_arrow()["id"].to_pylist()
 
-    found, times = _ask(ask, list(queries))
-    return {**_figures(built, home, found, times, truth), "settings": "IVF_HNSW_SQ, 20 probes, refined 5 times"}
+    found, times = _ask(ask, list(given.queries))
+    return {**_figures(built, home, found, times, given.truth), "settings": "IVF_HNSW_SQ, 20 probes, refined 5 times"}
 
 
 def _ask(ask: Callable[[Any], Any], queries: Sequence[Any]) -> tuple[list[Any], list[float]]:
@@ -271,10 +346,6 @@ def _late(name: str, options: argparse.Namespace) -> dict[str, float]:
         shutil.rmtree(home)
 
 
-def _record(row: int, vector: np.ndarray) -> Record:
-    return Record(str(row), _text(row), vector, None, {"shelf": row % 10})
-
-
 def _text(row: int) -> str:
     """Eight words, common ones often."""
     draw = np.random.default_rng([4, row])
@@ -285,12 +356,18 @@ def _ms(times: Sequence[float], percent: int) -> float:
     return float(np.percentile(times, percent)) * 1000
 
 
-def _table(rows: Sequence[Row], late: dict[str, dict[str, float]]) -> list[str]:
+def _section(found: dict[str, Any]) -> list[str]:
     lines = [
+        f"`{found['command']}`",
+        "",
+        f"{found['what']}; {found['queries']} queries, one at a time.",
+        "",
+        found["machine"],
+        "",
         "| contender | build s | memory MB | disk MB | p50 ms | p95 ms | recall@10 | filtered p50 | words p50 | hybrid p50 | 20 updated s | open s |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for row in rows:
+    for row in (Row(**each) for each in found["rows"]):
         others = (row.filtered_p50_ms, row.lexical_p50_ms, row.hybrid_p50_ms, row.update_s, row.open_s)
         lines.append(
             f"| {row.contender}: {row.settings} | {row.build_s:,.1f} | {row.memory_mb:,.0f} | {row.disk_mb:,.0f} | {row.p50_ms:.2f} | "
@@ -298,25 +375,22 @@ def _table(rows: Sequence[Row], late: dict[str, dict[str, float]]) -> list[str]:
             + " | ".join("" if one is None else f"{one:.2f}" for one in others)
             + " |"
         )
-    told = [f"{name} {one['p50']:.2f} (p95 {one['p95']:.2f})" for name, one in late.items()]
+    told = [f"{name} {one['p50']:.2f} (p95 {one['p95']:.2f})" for name, one in found["maxsim_ms"].items()]
     shape = f"{CANDIDATES} candidates of {TEXT_TOKENS} tokens x {TOKEN_WIDTH}, {QUERY_TOKENS} tokens asked"
-    return [*lines, "", f"MaxSim of {shape}, ms: " + ", ".join(told) + "."]
+    return [*lines, "", f"MaxSim of {shape}, ms: " + ", ".join(told) + ".", ""]
 
 
-def _page(record: dict[str, Any], machine: Machine, rows: Sequence[Row], late: dict[str, dict[str, float]]) -> str:
+def _page(kept: dict[str, Any]) -> str:
     lines = [
         "# The index, measured",
         "",
-        "*Written by `python benchmarks/index.py`; no number here is typed by hand.*",
+        "*Written by `benchmarks/index.py`; no number here is typed by hand.*",
         "",
-        f"{record['vectors']:,} synthetic vectors of {record['width']} numbers, clustered, of length 1; {record['queries']} queries, one at "
-        "a time. Memory is what a process of its own adds at its peak; ours keeps texts, words, metadata and Parquet besides.",
-        "",
-        machine.line(record["load_before"]),
-        "",
-        *_table(rows, late),
+        "Memory is what a process of its own adds at its peak, the vectors being there before; ours keeps texts, words, metadata and Parquet besides.",
         "",
     ]
+    for name, found in kept.items():
+        lines += [f"## {name.capitalize()}", "", *_section(found)]
     return "\n".join(lines)
 
 

@@ -1,21 +1,48 @@
 """The index's benchmark, small: recall is of the exact scan, and both stores look at candidates alike."""
 
+import json
 import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
+
+from modernbert.demo.corpus import docstrings, standard_library
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 
-def test_the_contenders_are_measured_and_tabled(capsys):
+@pytest.mark.parametrize("kind", ["synthetic", "passages"])
+def test_the_contenders_are_measured_and_tabled(kind, tmp_path, capsys):
     import index as benchmark
 
     words = ["--vectors", "300", "--width", "8", "--queries", "5", "--texts", "100", "--contenders", "edge", "exact"]
+    if kind == "passages":
+        texts = docstrings(standard_library()[::10])[:305]
+        path = tmp_path / "passages.jsonl"
+        path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+        words += ["--passages", str(path)]
     benchmark.main([*words, "--here", "--no-write"])
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split("|")[7].strip() for line in lines[2:4]] == ["1.000", "1.000"]
-    assert lines[5].startswith("MaxSim of 100 candidates of 128 tokens x 128, 32 tokens asked, ms: edge ")
+    table = [line.split("|") for line in lines if line.startswith(("| edge", "| exact"))]
+    assert [cells[7].strip() for cells in table] == ["1.000", "1.000"]
+    assert any(
+        line.startswith("MaxSim of 100 candidates of 128 tokens x 128, 32 tokens asked, ms: edge ") for line in lines
+    )
+
+
+def test_another_process_reads_the_material_as_it_was(tmp_path):
+    import index as benchmark
+
+    drawn = benchmark.Material(
+        vectors=benchmark.vectors_of(20, 4), queries=benchmark.vectors_of(20, 4, seed=1)[:3], truth=np.arange(30).reshape(3, 10),
+        texts=("a", "b"), questions=("c",),
+    )  # fmt: skip
+    drawn.write(tmp_path)
+    read = benchmark.Material.read(tmp_path)
+    for name in ("vectors", "queries", "truth"):
+        np.testing.assert_array_equal(getattr(read, name), getattr(drawn, name))
+    assert (read.texts, read.questions) == (drawn.texts, drawn.questions)
 
 
 def test_the_truth_is_every_product_sorted():
