@@ -56,6 +56,20 @@ def maxsim(queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Float[np
     return scores_QN
 
 
+def maxsim_joined(
+    query_AP: Float[np.ndarray, "A P"], documents_SP: Float[np.ndarray, "S P"], lengths: Sequence[int]
+) -> Float[np.ndarray, "N"]:
+    """The score of documents whose tokens lie one after the other, for one query; each has a token at least.
+
+    For a hundred candidates of an index: torch makes float32 of float16 six times faster than NumPy.
+    """
+    import torch
+
+    query, documents = (torch.from_numpy(np.asarray(each)).float() for each in (query_AP, documents_SP))
+    best_AN = np.maximum.reduceat((query @ documents.T).numpy(), np.cumsum([0, *lengths[:-1]]), axis=1)
+    return best_AN.sum(axis=0, dtype=np.float64).astype(np.float32)
+
+
 def maxsim_slowly(queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Float[np.ndarray, "Q N"]:
     """The same as the formula says it, pair by pair in float64: the slow twin."""
     scores_QN = np.full((len(queries), len(documents)), -np.inf)

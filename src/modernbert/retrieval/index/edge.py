@@ -1,20 +1,24 @@
 """Qdrant Edge: the same engine as a Qdrant server, as a library in this process. The default store.
 
-Dense vectors get an HNSW graph once there are enough of them (`flush` builds it); tokens are only ever compared in full, for
-candidates that something else found; words are a sparse vector; metadata has payload indexes.
+Dense vectors get an HNSW graph once there are enough of them (`flush` builds it); words are a sparse vector; metadata has payload
+indexes. Vectors of tokens are only ever compared in full, for candidates that something else found: they lie in files beside
+the shard, whose payload says where (docs/decisions/027).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import UUID
+
+from jaxtyping import Float16
+from numpy import ndarray
 
 from modernbert.core.cores import cores
 from modernbert.core.errors import require
 from modernbert.retrieval.index._qdrant import (
     DENSE,
     FACETS,
-    TOKENS,
     WORDS,
     Dialect,
     QdrantStore,
@@ -25,8 +29,12 @@ from modernbert.retrieval.index._qdrant import (
 from modernbert.retrieval.index.filters import Range
 from modernbert.retrieval.index.manifest import Settings
 from modernbert.retrieval.index.store import Point
+from modernbert.retrieval.index.token_files import Place, TokenFiles
+from modernbert.retrieval.maxsim import maxsim_joined
 
 _CONFIG = "edge_config.json"
+_TOKENS = "tokens"
+"""Folder of the files, and where in the payload their places are."""
 _PAGE = 1000
 _REWRITTEN = ("flags", "mutable_id_tracker", "tracker_journal")
 """Files that Edge swaps for others, or drops, while it works; the rest only grow."""
@@ -48,6 +56,7 @@ class EdgeStore(QdrantStore):
             else self.edge.EdgeShard.load(str(folder))
         )
         self._indexed = set(self._shard.info().payload_schema)
+        self._tokens = None if settings.tokens_size is None else TokenFiles(folder / _TOKENS, settings.tokens_size)
         if is_new:
             self._index_field(FACETS, self.edge.KeywordIndexParams(prefix=True))
 
@@ -55,14 +64,29 @@ class EdgeStore(QdrantStore):
         """Upsert, and index numbers of fields that were not seen before."""
         for field in sorted(number_fields(points) - self._indexed):
             self._index_field(field, self.edge.PayloadSchemaType.Float)
-        made = [self.edge.Point(point_id(point.id), self._vectors(point), payload(point)) for point in points]
+        places = self._keep_tokens(points)
+        made = [
+            self.edge.Point(point_id(point.id), self._vectors(point), payload(point) | places.get(point.id, {}))
+            for point in points
+        ]
         if made:
             self._shard.update(self.edge.UpdateOperation.upsert_points(made))
 
     def remove(self, ids: Sequence[str]) -> None:
         """Forget these."""
         if ids:
+            self._forget_tokens(ids)
             self._shard.update(self.edge.UpdateOperation.delete_points([point_id(id_) for id_ in ids]))
+
+    def late(self, tokens: Float16[ndarray, "T P"], ids: Sequence[str]) -> dict[str, float]:
+        """MaxSim over the given points only."""
+        found = self._places(ids)
+        if self._tokens is None or not found:
+            return {}
+        scores = maxsim_joined(
+            tokens, self._tokens.read(list(found.values())), [place.rows for place in found.values()]
+        )
+        return dict(zip(found, scores.tolist(), strict=True))
 
     def count(self) -> int:
         """Points."""
@@ -70,14 +94,19 @@ class EdgeStore(QdrantStore):
 
     def flush(self) -> dict[str, int]:
         """Build graphs where they pay, then sync; the sizes are of segments, which only an optimisation here makes smaller."""
+        if self._tokens is not None:
+            self._tokens.drop_retired()
+            if self._tokens.is_worn:
+                self._rewrite_tokens()
         self._shard.optimize()
         self._shard.flush()
-        segments = self.folder / "segments"
-        return {
-            path.relative_to(self.folder).as_posix(): path.stat().st_size
-            for path in sorted(segments.rglob("*"))
+        kept = [
+            path
+            for path in sorted((self.folder / "segments").rglob("*"))
             if path.is_file() and not path.name.startswith(_REWRITTEN)
-        }
+        ]
+        kept += [] if self._tokens is None else self._tokens.flush()
+        return {path.relative_to(self.folder).as_posix(): path.stat().st_size for path in kept}
 
     def close(self) -> None:
         """Let go of the shard."""
@@ -96,14 +125,17 @@ class EdgeStore(QdrantStore):
         return [(point.payload, point.score) for point in self._shard.query(request)]
 
     def _scroll(self, where: Any | None, fields: list[str]) -> list[dict[str, Any]]:
-        found, offset = [], None
+        return list(chain.from_iterable(self._pages(where, fields)))
+
+    def _pages(self, where: Any | None, fields: list[str]) -> Iterator[list[dict[str, Any]]]:
+        offset = None
         while True:
             page, offset = self._shard.scroll(
                 self.edge.ScrollRequest(offset=offset, limit=_PAGE, filter=where, with_payload=fields)
             )
-            found += [point.payload for point in page]
+            yield [point.payload for point in page]
             if offset is None:
-                return found
+                return
 
     def _retrieve(self, ids: list[UUID], fields: list[str]) -> list[dict[str, Any]]:
         return [point.payload for point in self._shard.retrieve(ids, with_payload=fields, with_vector=False)]
@@ -112,8 +144,39 @@ class EdgeStore(QdrantStore):
         return self.edge.SparseVector(list(words), list(words.values()))
 
     def _vectors(self, point: Point) -> dict[str, Any]:
-        vectors = {DENSE: point.vector.tolist(), WORDS: self._sparse(point.words)}
-        return vectors if point.tokens is None else {**vectors, TOKENS: point.tokens.tolist()}
+        return {DENSE: point.vector.tolist(), WORDS: self._sparse(point.words)}
+
+    def _places(self, ids: Sequence[str]) -> dict[str, Place]:
+        """Of those that have tokens."""
+        bodies = self._retrieve([point_id(id_) for id_ in ids], ["id", _TOKENS]) if ids else []
+        return {body["id"]: Place(*body[_TOKENS]) for body in bodies if _TOKENS in body}
+
+    def _keep_tokens(self, points: Sequence[Point]) -> dict[str, dict[str, list[int]]]:
+        """What the payloads say besides, by id."""
+        if self._tokens is None:
+            return {}
+        self._forget_tokens([point.id for point in points])
+        arrays = {point.id: point.tokens for point in points if point.tokens is not None}
+        places = self._tokens.append(list(arrays.values()))
+        return {id_: {_TOKENS: list(place)} for id_, place in zip(arrays, places, strict=True)}
+
+    def _forget_tokens(self, ids: Sequence[str]) -> None:
+        if self._tokens is not None:
+            self._tokens.forget(list(self._places(ids).values()))
+
+    def _rewrite_tokens(self) -> None:
+        """Into the next file, what counts; at every moment each place is one whose rows are on disk."""
+        assert self._tokens is not None
+        number = self._tokens.begin_next()
+        for page in self._pages(None, ["id", _TOKENS]):
+            bodies = [body for body in page if _TOKENS in body and body[_TOKENS][0] < number]
+            old = [Place(*body[_TOKENS]) for body in bodies]
+            new = self._tokens.append([self._tokens.read([place]) for place in old])
+            self._tokens.flush()
+            for body, place in zip(bodies, new, strict=True):
+                given = {_TOKENS: list(place)}
+                self._shard.update(self.edge.UpdateOperation.set_payload([point_id(body["id"])], given))
+        self._tokens.retire_before(number)
 
     def _index_field(self, field: str, schema: Any) -> None:
         self._shard.update(self.edge.UpdateOperation.create_field_index(field, schema))
@@ -122,15 +185,6 @@ class EdgeStore(QdrantStore):
     def _config(self, settings: Settings) -> Any:
         edge = self.edge
         vectors = {DENSE: edge.EdgeVectorParams(settings.vector_size, edge.Distance.Dot)}
-        if settings.tokens_size is not None:
-            vectors[TOKENS] = edge.EdgeVectorParams(
-                settings.tokens_size,
-                edge.Distance.Dot,
-                multivector_config=edge.MultiVectorConfig(edge.MultiVectorComparator.MaxSim),
-                datatype=edge.VectorStorageDatatype.Float16,
-                hnsw_config=edge.HnswIndexConfig(m=0, ef_construct=4, full_scan_threshold=10),
-                memory=edge.Memory.Cold,
-            )
         return edge.EdgeConfig(
             vectors=vectors,
             sparse_vectors={WORDS: edge.EdgeSparseVectorParams()},

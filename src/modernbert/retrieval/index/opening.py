@@ -25,6 +25,8 @@ from modernbert.retrieval.index.store import Store
 StoreChoice: TypeAlias = str | Server
 """edge, exact, or a server."""
 _STORES, _NOTE, _LEXICON, _SHARD = "stores", "applied.json", "words.npz", "shard"
+_LAYOUT = 2
+"""Of stores on disk; 1 had tokens as vectors of Qdrant Edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,7 @@ class Note:
     count: int
     average_words: float | None
     words: int = VERSION
+    layout: int = 1
     place: str = ""
     """Of a server: other collections have other contents."""
     files: dict[str, int] = field(default_factory=dict)
@@ -104,6 +107,7 @@ def save_note(opened: Opened, manifest: Manifest, files: dict[str, int] | None) 
         commit=manifest.commit,
         count=manifest.count,
         average_words=manifest.average_words,
+        layout=_LAYOUT,
         place=opened.place,
         files=files,
     )
@@ -127,6 +131,8 @@ def _read_note(folder: Path, manifest: Manifest, place: str) -> tuple[Note | Non
         return None, f"it was sent to {note.place}"
     if note.words != VERSION or note.average_words != manifest.average_words:
         return None, "words are weighed otherwise now"
+    if note.layout != _LAYOUT:
+        return None, "it is laid out as this version does no more"
     if not manifest.base <= note.commit <= manifest.commit:
         return None, f"it stopped at commit {note.commit}, parts up to {manifest.base} were merged"
     for name, size in note.files.items():

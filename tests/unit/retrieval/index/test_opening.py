@@ -35,6 +35,7 @@ def test_a_store_whose_owner_was_killed_is_told_only_what_it_lacks(tmp_path, nam
     ("changed", "reason"),
     [
         ({"words": 0}, "words are weighed otherwise now"),
+        ({"layout": 1}, "it is laid out as this version does no more"),
         ({"average_words": 1000.0}, "words are weighed otherwise now"),
         ({"commit": 99}, "it stopped at commit 99, parts up to 0 were merged"),
         ({"files": {"segments/none": 1}}, "segments/none is missing or was cut off"),
