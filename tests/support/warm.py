@@ -48,8 +48,9 @@ def warm_python(*modules: str) -> str:
             _kept.append(_keeper(door))
         python = shared_folder() / "-".join(("python", *modules))
         words = [sys.executable, "-ISE", __file__, str(door), json.dumps(modules)]
-        python.write_text(f'#!/bin/sh\nexec {" ".join(repr(word) for word in words)} "$@"\n')
-        python.chmod(0o755)
+        if not python.exists():  # another worker may be running it, and what runs cannot be written
+            python.write_text(f'#!/bin/sh\nexec {" ".join(repr(word) for word in words)} "$@"\n')
+            python.chmod(0o755)
     return str(python)
 
 
