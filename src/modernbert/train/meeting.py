@@ -9,23 +9,25 @@ import time
 from datetime import timedelta
 from uuid import uuid4
 
-import torch.distributed as dist
+from torch.distributed import DistStoreError
+from torch.distributed.distributed_c10d import PrefixStore, Store
+from torch.distributed.rendezvous import rendezvous
 
 _PAUSE = 0.02
 
 
-def fresh_store(rank: int, size: int, patience: timedelta) -> dist.Store:
+def fresh_store(rank: int, size: int, patience: timedelta) -> Store:
     """The store that the environment describes, where it is empty.
 
     Raises:
         DistError: the others did not come in time.
     """
-    store, *_ = next(dist.rendezvous("env://", rank, size, timeout=patience))
+    store, *_ = next(rendezvous("env://", rank, size, timeout=patience))
     store.set_timeout(patience)
-    return dist.PrefixStore(agreed(store, rank, size, patience), store)
+    return PrefixStore(agreed(store, rank, size, patience), store)
 
 
-def agreed(store: dist.Store, rank: int, size: int, patience: timedelta) -> str:
+def agreed(store: Store, rank: int, size: int, patience: timedelta) -> str:
     """A name that the living processes share, and no dead one has known: the first makes it up.
 
     Each of the others asks under a name of its own making, and takes only the answer that is left there. The first answers the
@@ -34,7 +36,7 @@ def agreed(store: dist.Store, rank: int, size: int, patience: timedelta) -> str:
     Raises:
         DistError: the others did not come in time.
     """
-    meeting = dist.PrefixStore("meeting", store)
+    meeting = PrefixStore("meeting", store)
     own = uuid4().hex
     if rank > 0:
         meeting.set(f"asks/{rank}", own)
@@ -45,7 +47,7 @@ def agreed(store: dist.Store, rank: int, size: int, patience: timedelta) -> str:
     end = time.monotonic() + patience.total_seconds()
     while missing := {each for each in missing if not meeting.check([f"{own}/{each}"])}:
         if time.monotonic() > end:
-            raise dist.DistStoreError(f"{size - len(missing)} of {size} processes came within {patience}")
+            raise DistStoreError(f"{size - len(missing)} of {size} processes came within {patience}")
         for each in missing:
             if meeting.check([f"asks/{each}"]):
                 meeting.set(meeting.get(f"asks/{each}").decode(), own)
