@@ -2,16 +2,19 @@
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
 import sys
+from typing import ClassVar
 
 import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import zstandard
+from fsspec.spec import AbstractBufferedFile
 
 from modernbert.core import log
 from modernbert.core.errors import MissingExtraError, UserError
@@ -191,6 +194,39 @@ def test_tables_are_read_from_a_store():
     with fsspec.open("memory://tables/a.parquet", "wb") as file:
         pq.write_table(pa.table({"text": TEXTS}), file)
     assert texts_of("memory://tables/a.parquet") == TEXTS
+
+
+class FarFile(AbstractBufferedFile):
+    """As s3fs, gcsfs and the Hub's have them: read in ranges, and no BytesIO."""
+
+    def _fetch_range(self, start, end):
+        return self.fs.files[self.path][start:end]
+
+
+class Far(fsspec.AbstractFileSystem):
+    protocol = "far"
+    files: ClassVar[dict[str, bytes]] = {}
+
+    def info(self, path, **_):
+        path = self._strip_protocol(path)
+        if path not in self.files:
+            raise FileNotFoundError(path)
+        return {"name": path, "size": len(self.files[path]), "type": "file"}
+
+    def _open(self, path, mode="rb", **options):
+        return FarFile(self, path, mode, size=len(self.files[path]), block_size=16)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.jsonl.gz", "a.txt", "a.parquet"])
+def test_files_of_a_store_that_are_fetched_in_ranges_are_read(name):
+    fsspec.register_implementation("far", Far, clobber=True)
+    table = io.BytesIO()
+    pq.write_table(pa.table({"text": TEXTS}), table)
+    Far.files[name] = {
+        "a.jsonl": jsonl(TEXTS), "a.jsonl.gz": gzip.compress(jsonl(TEXTS)), "a.txt": "\n".join(TEXTS).encode(),
+        "a.parquet": table.getvalue(),
+    }[name]  # fmt: skip
+    assert texts_of(f"far://{name}") == (["\n".join(TEXTS)] if name == "a.txt" else TEXTS)
 
 
 def test_a_file_is_streamed(tmp_path):
