@@ -26,6 +26,8 @@ from modernbert.core.files import write_atomically
 
 _JOB = "_job.json"
 _DONE = "_done/"
+_BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
+"""Stores without folders, in which to make one would make the bucket of a name that was mistyped."""
 _AT_ONCE = 32
 """Sidecars that are read together."""
 
@@ -110,7 +112,8 @@ class Output:
             yield file  # type: ignore[misc]
             file.flush()
             with self._told():
-                self._store.makedirs(os.path.dirname(self._path(name)), exist_ok=True)
+                if not _BUCKETS.intersection(_protocols(self._store)):
+                    self._store.makedirs(os.path.dirname(self._path(name)), exist_ok=True)
                 self._store.put_file(file.name, self._path(name))
 
     def remove(self, name: str) -> None:
@@ -191,6 +194,10 @@ def _told(value: object) -> object:
     if not isinstance(value, list | tuple):
         return value
     return [f"{each['source']} {each['fingerprint'][:12]}" if isinstance(each, dict) else each for each in value]
+
+
+def _protocols(store) -> tuple[str, ...]:  # noqa: ANN001  (fsspec has no types)
+    return (store.protocol,) if isinstance(store.protocol, str) else tuple(store.protocol)
 
 
 def _store_of(root: str):  # noqa: ANN202  (fsspec has no types)

@@ -3,6 +3,8 @@
 import errno
 import gzip
 import json
+import sys
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -144,6 +146,32 @@ def test_a_store_holds_the_same_bytes_as_a_folder(annotator, tmp_path):
     _annotated(annotator, path, tmp_path / "out")
     assert out.read("deep/a.jsonl.parquet") == (tmp_path / "out/a.jsonl.parquet").read_bytes()
     assert out.names() == {"deep/a.jsonl.parquet", "_done/deep/a.jsonl.json"}
+
+
+def test_nothing_makes_a_bucket():
+    from fsspec.implementations.memory import MemoryFileSystem
+
+    class Buckets(MemoryFileSystem):
+        protocol = ("gs", "gcs")
+
+        def makedirs(self, path, exist_ok=False):
+            raise AssertionError(f"made {path}")
+
+        def put_file(self, lpath, rpath, **_):
+            if "mistyped" in rpath:
+                raise FileNotFoundError("The specified bucket does not exist")
+            self.pipe_file(rpath, Path(lpath).read_bytes())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules["fsspec.registry"]._registry, "gs", Buckets)
+        out = Output("gs://mine/scored")
+        with out.write("a.json") as file:
+            file.write(b"{}")
+        assert out.read("a.json") == b"{}"
+        nowhere = Output("gs://mistyped/scored")
+        told = pytest.raises(OutputError, match=r"gs://mistyped/scored cannot be .*The specified bucket does not exist")
+        with told, nowhere.write("a.json") as file:
+            file.write(b"{}")
 
 
 def test_an_empty_file_gives_a_table_without_rows(annotator, tmp_path):
