@@ -289,7 +289,14 @@ def _lancedb(name: str, home: Path, given: Material) -> dict[str, Any]:
     built = time.perf_counter() - began
 
     def ask(query: np.ndarray) -> list[int]:
-        wanted = table.search(query).distance_type("cosine").nprobes(20).refine_factor(5).limit(TOP).select(["id", "_distance"])
+        wanted = (
+            table.search(query)
+            .distance_type("cosine")
+            .nprobes(20)
+            .refine_factor(5)
+            .limit(TOP)
+            .select(["id", "_distance"])
+        )
         return wanted.to_arrow()["id"].to_pylist()
 
     found, times = _ask(ask, list(given.queries))
