@@ -32,6 +32,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import cycle, islice
 from multiprocessing import get_context
 from pathlib import Path
@@ -371,7 +372,8 @@ def _killed(
     chance.shuffle(plan)
     num = {False: 0, True: 0}
     mark = "spawn_main" if engine == "local" else "RayActor"
-    driver = _start(path, out, model, options.workers, engine)
+    start = partial(_start, path, out, model, options.workers, engine)
+    driver = start()
     for is_driver in plan:
         time.sleep(chance.uniform(0.5, 1.5) * whole / (len(plan) + 1))
         if driver.poll() is not None:
@@ -381,12 +383,12 @@ def _killed(
             driver.kill()
             driver.wait()
             time.sleep(5)  # its workers end by themselves
-            driver = _start(path, out, model, options.workers, engine)
+            driver = start()
         elif workers:
             os.kill(chance.choice(workers), signal.SIGKILL)
         num[is_driver] += is_driver or bool(workers)
     if driver.wait() != 0:  # a shard may have lost five workers: one more run does it
-        assert _start(path, out, model, options.workers, engine).wait() == 0
+        assert start().wait() == 0
     rows = _ids(out)
     return {
         "workers_killed": num[False], "drivers_killed": num[True], "doubled": len(rows) - len(set(rows)),

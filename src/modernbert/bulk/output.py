@@ -112,7 +112,7 @@ class Output:
             yield file  # type: ignore[misc]
             file.flush()
             with self._told():
-                if not _BUCKETS.intersection(_protocols(self._store)):
+                if self.root.partition("://")[0] not in _BUCKETS:
                     self._store.makedirs(os.path.dirname(self._path(name)), exist_ok=True)
                 self._store.put_file(file.name, self._path(name))
 
@@ -194,10 +194,6 @@ def _told(value: object) -> object:
     if not isinstance(value, list | tuple):
         return value
     return [f"{each['source']} {each['fingerprint'][:12]}" if isinstance(each, dict) else each for each in value]
-
-
-def _protocols(store) -> tuple[str, ...]:  # noqa: ANN001  (fsspec has no types)
-    return (store.protocol,) if isinstance(store.protocol, str) else tuple(store.protocol)
 
 
 def _store_of(root: str):  # noqa: ANN202  (fsspec has no types)

@@ -1,7 +1,6 @@
 """From what the user wrote (files, folders, patterns, addresses) to single files, in an order that never changes."""
 
 import glob
-import io
 import json
 import os
 from collections.abc import Iterator, Sequence
@@ -25,9 +24,6 @@ _NO_TEXT = (".csv", ".tsv", ".zip", ".tar", ".tgz", ".7z", ".pdf", ".docx", ".ht
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "gs": "gcsfs", "gcs": "gcsfs", "az": "adlfs", "abfs": "adlfs"}
 
 
-_AHEAD = 2**18
-
-
 @dataclass(frozen=True, slots=True)
 class Place:
     """One file, here or in a store."""
@@ -42,8 +38,7 @@ class Place:
         try:
             if self.store is None:
                 return open(self.name, "rb")
-            # a store's own files read lines without a limit only
-            return io.BufferedReader(cast("io.RawIOBase", self.store.open(self.name, "rb")), _AHEAD)
+            return cast("IO[bytes]", self.store.open(self.name, "rb"))
         except Exception as error:  # every store has errors of its own
             raise _unreadable(self.name, error) from error
 

@@ -6,7 +6,7 @@ import io
 import lzma
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, cast
 
 from modernbert.core.errors import require
 from modernbert.data._places import Place
@@ -15,7 +15,7 @@ _CHUNK = 2**16
 
 
 @contextmanager
-def unpacked(place: Place) -> Iterator[io.BufferedReader | IO[bytes]]:
+def unpacked(place: Place) -> Iterator[IO[bytes]]:
     """The bytes of a file, read ahead a little."""
     name = place.name.lower()
     zstandard = require("zstandard", extra="data") if name.endswith(".zst") else None
@@ -29,8 +29,7 @@ def unpacked(place: Place) -> Iterator[io.BufferedReader | IO[bytes]]:
         elif zstandard:
             stream = _Zstd(file, zstandard.ZstdDecompressor(max_window_size=2**31))
         else:
-            yield file
-            return
+            stream = cast("io.RawIOBase", file)  # a store's own files read lines without a limit only
         with stream, io.BufferedReader(stream, 2**18) as reader:
             yield reader
 
