@@ -28,6 +28,8 @@ _JOB = "_job.json"
 _DONE = "_done/"
 _BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 """Stores without folders, in which to make one would make the bucket of a name that was mistyped."""
+_UNFINISHED = ".unfinished-"
+"""How names begin that `core.files` gives to what is being written."""
 _AT_ONCE = 32
 """Sidecars that are read together."""
 
@@ -74,14 +76,15 @@ class Output:
         return self._store is None
 
     def names(self) -> set[str]:
-        """All files in it."""
+        """All files in it, without what killed processes left behind."""
         with self._told():
             if self._store is not None:
                 self._store.invalidate_cache()
                 found = self._store.find(self._folder) if self._store.exists(self._folder) else []
                 return {name.removeprefix(self._folder).lstrip("/") for name in map(str, found)}
             top = Path(self._folder)
-            return {path.relative_to(top).as_posix() for path in top.rglob("*") if path.is_file()}
+            whole = (path for path in top.rglob("*") if path.is_file() and not path.name.startswith(_UNFINISHED))
+            return {path.relative_to(top).as_posix() for path in whole}
 
     def read(self, name: str) -> bytes:
         """A file's content."""
@@ -127,7 +130,7 @@ class Output:
     def clean(self) -> None:
         """Remove what killed processes left behind."""
         if self._store is None:
-            for path in Path(self._folder).rglob(".unfinished-*"):
+            for path in Path(self._folder).rglob(f"{_UNFINISHED}*"):
                 path.unlink(missing_ok=True)
 
     def claim(self, recipe: Recipe) -> None:

@@ -148,6 +148,19 @@ def test_a_store_holds_the_same_bytes_as_a_folder(annotator, tmp_path):
     assert out.names() == {"deep/a.jsonl.parquet", "_done/deep/a.jsonl.json"}
 
 
+def test_what_a_killed_worker_was_writing_is_no_part_of_a_job(annotator, tmp_path):
+    path = write_jsonl(tmp_path / "a.jsonl", _rows())
+    done = _annotated(annotator, path, tmp_path / "out")
+    out = Output(str(tmp_path / "out"))
+    whole = out.names()
+    (tmp_path / "out/.unfinished-1234-b.jsonl.parquet").write_bytes(b"PAR")
+    half = tmp_path / "out/_done/.unfinished-1234-b.jsonl.json"
+    half.write_bytes(b"{")
+    assert (out.names(), out.sidecars()) == (whole, [done])
+    out.clean()
+    assert not half.exists()
+
+
 def test_nothing_makes_a_bucket():
     from fsspec.implementations.memory import MemoryFileSystem
 
