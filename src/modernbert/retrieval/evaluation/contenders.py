@@ -16,6 +16,8 @@ from modernbert.retrieval.evaluation.vectors import Dense, Encodings, Late
 
 Kind = Literal["bm25", "dense", "late", "rerank", "hybrid"]
 STOCK = "st:"
+_MODEL = "model"
+"""Where a run of training puts what it made: runs/NAME/model is called NAME."""
 _OURS = {
     "dense": ("embedder", "Embedder", "embedding"),
     "late": ("late", "LateInteraction", "late"),
@@ -133,7 +135,11 @@ def _content(folder: Path) -> str:
 
 
 def _short(source: str, others: Sequence[str | None]) -> str:
-    """The last part of a path, where no other ends so."""
-    ends = [Path(other.removeprefix(STOCK)).name for other in others if other is not None]
-    end = Path(source.removeprefix(STOCK)).name
-    return end if ends.count(end) == 1 else source
+    """The last part of a path that says anything, where no other ends so."""
+    end = _end(source)
+    return end if [_end(other) for other in others if other is not None].count(end) == 1 else source
+
+
+def _end(source: str) -> str:
+    path = Path(source.removeprefix(STOCK))
+    return path.parent.name if path.name == _MODEL and path.parent.name else path.name

@@ -34,10 +34,14 @@ def stock_model(settings: TrainRetrieval, folder: Path) -> Any:
         UserError: it cannot be opened.
     """
     import sentence_transformers
+    import torch
     from transformers import set_seed
 
     set_seed(settings.seed)
-    own = {"num_labels": 1} if settings.kind == "rerank" else {}
+    # Stored in bfloat16, it would learn nothing of small steps.
+    own: dict[str, Any] = {"model_kwargs": {"dtype": torch.float32}}
+    if settings.kind == "rerank":
+        own["num_labels"] = 1
     try:
         model = getattr(sentence_transformers, FAMILIES[settings.kind].model)(str(folder), **own)
     except (OSError, ValueError, KeyError) as error:
@@ -45,7 +49,7 @@ def stock_model(settings: TrainRetrieval, folder: Path) -> Any:
         raise UserError(
             f"{settings.model!r} cannot be opened as a {FAMILIES[settings.kind].model} ({reason}): check the folder"
         ) from error
-    model.float()  # stored in bfloat16, it would learn nothing of small steps
+    model.float()  # heads, too
     if settings.max_length is not None:
         model.max_seq_length = settings.max_length
     if settings.kind != "rerank":

@@ -50,9 +50,15 @@ def test_a_model_is_opened_once_and_encodes_a_collection_once(tmp_path):
 
 
 def test_models_whose_folders_end_alike_are_named_whole(tmp_path):
-    one, two = (str(small_checkpoint(tmp_path / name / "model")) for name in "ab")
+    one, two = (str(small_checkpoint(tmp_path / name / "small")) for name in "ab")
     names = [ranker.name for ranker in rankers(contenders(["dense", "hybrid"], [one, f"st:{two}"]), words=Bm25())()]
     assert names == [f"dense {one}", f"dense st:{two}", f"hybrid {one}", f"hybrid st:{two}"]
+
+
+def test_what_a_run_of_training_made_is_named_after_the_run(tmp_path):
+    folders = [str(small_checkpoint(tmp_path / name / "model")) for name in ("first", "second")]
+    names = [ranker.name for ranker in rankers(contenders(["dense"], folders), words=Bm25())()]
+    assert names == ["dense first", "dense second"]
 
 
 def test_what_a_model_is_follows_its_files(tmp_path):
