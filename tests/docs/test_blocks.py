@@ -77,7 +77,7 @@ def _run_python(code, home, where):
 
 def _run_bash(code, home, where):
     env = os.environ | {"PATH": f"{home / 'bin'}:{os.environ['PATH']}"}
-    code = _at_free_port(code, home)
+    code = _at_free_port(code, home).replace("\\\n", " ")
     for line in filter(None, (line.split("  #")[0].strip() for line in code.splitlines())):
         if line.startswith("make "):
             # The suite cannot run itself; make must know the verb, and what it calls is tested here and in system/.
