@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -181,14 +181,28 @@ def ended(*processes: subprocess.Popen[str], patience: float = 240) -> list[Ende
 
 def wait_for_step(step: int, run: Path, process: subprocess.Popen[str], *, patience: float = 120) -> None:
     """Until the metrics of a run tell of that step; a process that does not come so far is killed."""
-    end = time.monotonic() + patience
     path = run / "metrics.jsonl"
+    _wait(
+        lambda: path.exists() and f'"step": {step},' in path.read_text(encoding="utf-8"),
+        f"step {step}",
+        process,
+        patience,
+    )
+
+
+def wait_for_checkpoint(run: Path, process: subprocess.Popen[str], *, patience: float = 120) -> None:
+    """Until a run has one: it is written beside the steps, so that no step tells of it."""
+    _wait(lambda: checkpoints(run), "checkpoint", process, patience)
+
+
+def _wait(is_so: Callable[[], object], what: str, process: subprocess.Popen[str], patience: float) -> None:
+    end = time.monotonic() + patience
     while process.poll() is None and time.monotonic() < end:
-        if path.exists() and f'"step": {step},' in path.read_text(encoding="utf-8"):
+        if is_so():
             return
         time.sleep(0.002)
     _kill(process)
-    raise AssertionError(f"there was no step {step}: {process.communicate()[1]}")
+    raise AssertionError(f"there was no {what}: {process.communicate()[1]}")
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

@@ -16,6 +16,7 @@ from modernbert.bulk.work import annotate_shard
 from modernbert.data.corpus_files import corpus_files
 from support.annotated import corpus, recipe
 from support.families import descendants
+from support.waiting import until
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes in Linux's /proc")
 
@@ -54,9 +55,9 @@ def _tables(folder):
     return {path.name: path.read_bytes() for path in folder.glob("*.parquet")}
 
 
-def _wait(process, until):
+def _wait(process, is_so):
     deadline = time.monotonic() + 120
-    while not until():
+    while not is_so():
         assert process.poll() is None, process.communicate()[1].decode()
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -78,10 +79,7 @@ def test_killed_workers_and_a_killed_driver_lose_and_double_nothing(home):
     orphans = descendants(driver.pid)
     driver.kill()
     driver.communicate()
-    deadline = time.monotonic() + 30
-    while any(Path(f"/proc/{pid}").exists() for pid in orphans):
-        assert time.monotonic() < deadline, "workers outlive their driver"
-        time.sleep(0.05)
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in orphans))  # none outlives its driver
     done = _finished(out)
     summary = _end(_start(home, "killed"))
     assert summary["resumed"] == done >= 1

@@ -12,7 +12,7 @@ import torch
 from modernbert.core.config import write
 from modernbert.train.pretrain import pretrain
 from support import rank as rank_program
-from support.runs import checkpoints, copy_until, ended, free_port, metrics, recipe, start, wait_for_step, weights
+from support.runs import checkpoints, copy_until, ended, free_port, metrics, recipe, start, wait_for_checkpoint, weights
 
 UNEVEN = (
     *("optim={kind: stable-adamw, lr: 4e-3}", "saving.keep=all"),
@@ -96,13 +96,13 @@ def test_one_process_goes_on_with_a_checkpoint_of_two(two, one, home, name):
 
 
 def test_a_lost_process_ends_the_others_with_a_sentence_and_costs_nothing_saved(home):
-    rarely = ("saving.every=2500",)  # nothing is being saved when the process is lost: that would tell it, too
+    rarely = ("saving.every=10000",)  # nothing is being saved when the process is lost: that would tell it, too
     given = recipe(home, f"run={home / 'lost'}", *UNEVEN, *rarely, steps=(200, 4))
     write(given, home / "lost.yaml")
     port = free_port()
     words = ("-m", "modernbert.cli.main", "pretrain", str(home / "lost.yaml"))
     first, second = (start(*words, rank=rank, size=2, port=port) for rank in range(2))
-    wait_for_step(11, given.run, first)
+    wait_for_checkpoint(given.run, first)
     second.send_signal(signal.SIGKILL)
     left, _ = ended(first, second)
     assert (left.code, left.out) == (2, ""), left.err
@@ -110,7 +110,7 @@ def test_a_lost_process_ends_the_others_with_a_sentence_and_costs_nothing_saved(
     assert "start the same command again" in left.err
     assert "Traceback" not in left.err
     (newest, *_) = checkpoints(given.run)[::-1]
-    assert newest >= 6
+    assert newest >= 26, "384 tokens a step"
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("modernbert.train.pretrain._Run.must_stop", lambda run: run.progress.step > newest + 2)
         assert pretrain(given).progress.step == newest + 3
