@@ -9,7 +9,6 @@ are this package's. Weights that are not the published ones, by their hash, are 
 """
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from modernbert.core.errors import UserError
+from modernbert.core.files import content_hash
 from modernbert.retrieval.evaluation.collection import read_collection
 from modernbert.retrieval.evaluation.contenders import STOCK, Contender, rankers
 from modernbert.retrieval.evaluation.evaluate import Result, evaluate
@@ -56,8 +56,7 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def check_weights(folder: Path) -> None:
     """Raises a UserError where they are not those that the published figures are of."""
-    with open(folder / "model.safetensors", "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = content_hash(folder / "model.safetensors")
     if found != WEIGHTS:
         raise UserError(
             f"{folder}/model.safetensors has the hash {found[:12]}, expected {WEIGHTS[:12]} of all-MiniLM-L6-v2"

@@ -25,6 +25,7 @@ from modernbert.train.checkpoint import Progress, read_progress
 from modernbert.train.config import Recipe
 from modernbert.train.start import read_model
 from support.texts import small_tokenizer
+from support.waiting import WAIT
 
 NUM_WORDS = 400
 """Ids that occur, of the 435 ordinary ones of the small tokenizer."""
@@ -179,24 +180,19 @@ def ended(*processes: subprocess.Popen[str], patience: float = 240) -> list[Ende
         timer.cancel()
 
 
-def wait_for_step(step: int, run: Path, process: subprocess.Popen[str], *, patience: float = 120) -> None:
+def wait_for_step(step: int, run: Path, process: subprocess.Popen[str]) -> None:
     """Until the metrics of a run tell of that step; a process that does not come so far is killed."""
     path = run / "metrics.jsonl"
-    _wait(
-        lambda: path.exists() and f'"step": {step},' in path.read_text(encoding="utf-8"),
-        f"step {step}",
-        process,
-        patience,
-    )
+    _wait(lambda: path.exists() and f'"step": {step},' in path.read_text(encoding="utf-8"), f"step {step}", process)
 
 
-def wait_for_checkpoint(run: Path, process: subprocess.Popen[str], *, patience: float = 120) -> None:
+def wait_for_checkpoint(run: Path, process: subprocess.Popen[str]) -> None:
     """Until a run has one: it is written beside the steps, so that no step tells of it."""
-    _wait(lambda: checkpoints(run), "checkpoint", process, patience)
+    _wait(lambda: checkpoints(run), "checkpoint", process)
 
 
-def _wait(is_so: Callable[[], object], what: str, process: subprocess.Popen[str], patience: float) -> None:
-    end = time.monotonic() + patience
+def _wait(is_so: Callable[[], object], what: str, process: subprocess.Popen[str]) -> None:
+    end = time.monotonic() + WAIT
     while process.poll() is None and time.monotonic() < end:
         if is_so():
             return

@@ -22,14 +22,12 @@ from typing import IO
 from modernbert.bulk.config import Recipe
 from modernbert.bulk.sidecar import Sidecar
 from modernbert.core.errors import ConfigError, UserError
-from modernbert.core.files import write_atomically
+from modernbert.core.files import UNFINISHED, write_atomically
 
 _JOB = "_job.json"
 _DONE = "_done/"
 _BUCKETS = frozenset({"s3", "s3a", "gs", "gcs", "az", "abfs", "abfss"})
 """Stores without folders, in which to make one would make the bucket of a name that was mistyped."""
-_UNFINISHED = ".unfinished-"
-"""How names begin that `core.files` gives to what is being written."""
 _AT_ONCE = 32
 """Sidecars that are read together."""
 
@@ -83,7 +81,7 @@ class Output:
                 found = self._store.find(self._folder) if self._store.exists(self._folder) else []
                 return {name.removeprefix(self._folder).lstrip("/") for name in map(str, found)}
             top = Path(self._folder)
-            whole = (path for path in top.rglob("*") if path.is_file() and not path.name.startswith(_UNFINISHED))
+            whole = (path for path in top.rglob("*") if path.is_file() and not path.name.startswith(UNFINISHED))
             return {path.relative_to(top).as_posix() for path in whole}
 
     def read(self, name: str) -> bytes:
@@ -130,7 +128,7 @@ class Output:
     def clean(self) -> None:
         """Remove what killed processes left behind."""
         if self._store is None:
-            for path in Path(self._folder).rglob(f"{_UNFINISHED}*"):
+            for path in Path(self._folder).rglob(f"{UNFINISHED}*"):
                 path.unlink(missing_ok=True)
 
     def claim(self, recipe: Recipe) -> None:

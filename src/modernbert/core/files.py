@@ -17,6 +17,9 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import IO, Literal, overload
 
+UNFINISHED = ".unfinished-"
+"""How names begin of what is being written."""
+
 
 @overload
 def write_atomically(path: Path | str, mode: Literal["wb"] = "wb") -> AbstractContextManager[IO[bytes]]: ...
@@ -31,7 +34,7 @@ def write_atomically(path: Path | str, mode: Literal["wb", "w"] = "wb") -> Itera
     """
     target = Path(path).resolve()  # writing through a link writes the file behind it, as open() would
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = _sibling(target, "unfinished")
+    unfinished = _sibling(target, UNFINISHED)
     try:
         with open(unfinished, "xb") if mode == "wb" else open(unfinished, "x", encoding="utf-8", newline="\n") as file:
             yield file
@@ -70,7 +73,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
             f"{path}: found a file, expected a folder or nothing; move it away or choose another name"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = _sibling(target, "unfinished")
+    unfinished = _sibling(target, UNFINISHED)
     try:
         unfinished.mkdir()
         yield unfinished
@@ -104,9 +107,9 @@ def content_hash(path: Path | str) -> str:
     return whole.hexdigest()
 
 
-def _sibling(target: Path, state: str) -> Path:
+def _sibling(target: Path, beginning: str) -> Path:
     """A free name in the same folder, hence on the same disk: a rename across disks would be a copy."""
-    return target.with_name(f".{state}-{secrets.token_hex(4)}-{target.name[:64]}")
+    return target.with_name(f"{beginning}{secrets.token_hex(4)}-{target.name[:64]}")
 
 
 def _swap(new: Path, target: Path) -> Path | None:
@@ -114,7 +117,7 @@ def _swap(new: Path, target: Path) -> Path | None:
     if not target.exists():
         os.rename(new, target)
         return None
-    replaced = _sibling(target, "replaced")
+    replaced = _sibling(target, ".replaced-")
     os.rename(target, replaced)
     try:
         os.rename(new, target)
