@@ -258,7 +258,7 @@ def _ours(name: str, home: Path, given: Material) -> dict[str, Any]:
         opened = time.perf_counter() - began
     return {
         **_figures(built, home, found, times, given.truth),
-        "settings": "Qdrant Edge, HNSW by its defaults" if name == "edge" else "NumPy, every vector compared",
+        "settings": "Qdrant Edge, HNSW by its defaults over int8, rescored" if name == "edge" else "NumPy, every vector compared",
         "filtered_p50_ms": _ms(filtered, 50), "lexical_p50_ms": _ms(lexical, 50), "hybrid_p50_ms": _ms(hybrid, 50),
         "update_s": updated, "open_s": opened,
     }  # fmt: skip

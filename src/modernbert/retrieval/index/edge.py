@@ -38,6 +38,8 @@ _TOKENS = "tokens"
 _PAGE = 1000
 _ROWS = 3200
 """Of tokens that are compared at once."""
+_QUANTILE, _OVERSAMPLING = 0.99, 2.0
+"""Graphs are built and followed by int8 copies, of numbers within the quantile; twice as many as wanted are compared in full."""
 _REWRITTEN = ("flags", "mutable_id_tracker", "tracker_journal")
 """Files that Edge swaps for others, or drops, while it works; the rest only grow."""
 
@@ -93,13 +95,14 @@ class EdgeStore(QdrantStore):
         """Points."""
         return self._shard.count(self.edge.CountRequest(exact=True))
 
-    def flush(self) -> dict[str, int]:
+    def flush(self, *, build: bool) -> dict[str, int]:
         """Build graphs where they pay, then sync; the sizes are of segments, which only an optimisation here makes smaller."""
         if self._tokens is not None:
             self._tokens.drop_retired()
             if self._tokens.is_worn:
                 self._rewrite_tokens()
-        self._shard.optimize()
+        if build:
+            self._shard.optimize()
         self._shard.flush()
         kept = [
             path
@@ -116,12 +119,13 @@ class EdgeStore(QdrantStore):
     def _query(
         self, using: str, vector: Any, limit: int, where: Any | None, fields: list[str], *, exact: bool
     ) -> list[tuple[dict[str, Any], float]]:
+        among = self.edge.QuantizationSearchParams(ignore=exact, rescore=True, oversampling=_OVERSAMPLING)
         request = self.edge.QueryRequest(
             limit=limit,
             query=self.edge.Query.Nearest(vector, using=using),
             filter=where,
             with_payload=fields,
-            params=self.edge.SearchParams(exact=exact),
+            params=self.edge.SearchParams(exact=exact, quantization=among if using == DENSE else None),
         )
         return [(point.payload, point.score) for point in self._shard.query(request)]
 
@@ -189,6 +193,7 @@ class EdgeStore(QdrantStore):
         return edge.EdgeConfig(
             vectors=vectors,
             sparse_vectors={WORDS: edge.EdgeSparseVectorParams()},
+            quantization_config=edge.ScalarQuantizationConfig(edge.ScalarType.Int8, quantile=_QUANTILE),
             max_search_threads=len(cores()),
         )
 

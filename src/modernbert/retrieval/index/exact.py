@@ -92,7 +92,7 @@ class ExactStore:
         """Points."""
         return len(self._points)
 
-    def flush(self) -> dict[str, int]:
+    def flush(self, *, build: bool) -> dict[str, int]:
         """Nothing is on disk."""
         return {}
 

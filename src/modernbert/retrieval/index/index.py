@@ -199,7 +199,8 @@ class Index:
         Args:
             where: a filter, a mapping, or lines such as "path=src/*"; see `filter_text`.
             mode: `dense` compares vectors; `lexical` words, by BM25; `hybrid` fuses the two.
-            rescore: so many of the first candidates get the order of MaxSim over token vectors; those without tokens follow.
+            rescore: so many of the first candidates are looked at again, by MaxSim over token vectors: it decides their order, those
+                without tokens following; in a hybrid its scores take the place of the vectors'.
             exact: compare every vector rather than follow a graph.
             fusion: of a hybrid, by `scores`, of which words have seven tenths; or by `ranks`, reciprocal and equal, for vectors whose scores
                 say little.
@@ -231,9 +232,7 @@ class Index:
         """Bring the store to disk, build what makes it fast, and merge small parts. Safety does not need it."""
         with self._writing:
             self._check_writable()
-            save_note(self._opened, self._ledger.manifest, None)
-            save_note(self._opened, self._ledger.manifest, self._opened.store.flush())
-            self._ledger.compact()
+            self._flush(build=True)
             self._is_dirty = False
 
     def rebuild(self) -> None:
@@ -298,7 +297,12 @@ class Index:
                 "open the index again, which tells the store what it lacks"
             ) from error
         if ledger.manifest.commit - ledger.manifest.base >= _MANY:
-            self.flush()
+            self._flush(build=False)  # graphs of a growing index would be built over and over
+
+    def _flush(self, *, build: bool) -> None:
+        save_note(self._opened, self._ledger.manifest, None)
+        save_note(self._opened, self._ledger.manifest, self._opened.store.flush(build=build))
+        self._ledger.compact()
 
     def _catch_up(self) -> None:
         """Tell the store what happened after its last commit; if the two then still differ, everything."""

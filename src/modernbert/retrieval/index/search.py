@@ -31,6 +31,7 @@ class _Scores:
     dense: dict[str, float] = field(default_factory=dict)
     lexical: dict[str, float] = field(default_factory=dict)
     fused: dict[str, float] = field(default_factory=dict)
+    """Of a hybrid."""
     late: dict[str, float] = field(default_factory=dict)
 
 
@@ -63,7 +64,12 @@ def search(
         scores.fused = hybrid(scores.dense, scores.lexical, fusion, limit=limit)
     ranked = _order(mode, scores)
     if rescore is not None:
-        ranked = _rescored(store, settings, query, ranked, rescore, scores)
+        scores.late = _late(store, settings, query, ranked[:rescore])
+        if mode == "hybrid":
+            scores.fused = _fused_again(scores, ranked, fusion, limit)
+            ranked = list(scores.fused)
+        else:
+            ranked = [*scores.late, *(id_ for id_ in ranked if id_ not in scores.late)]
     return _hits(store, ranked[:top_k], scores)
 
 
@@ -98,18 +104,21 @@ def _order(mode: Mode, scores: _Scores) -> list[str]:
     raise UserError(f"search: found mode {mode!r}, expected 'dense', 'lexical' or 'hybrid'")
 
 
-def _rescored(
-    store: Store, settings: Settings, query: Query, ranked: Sequence[str], first: int, scores: _Scores
-) -> list[str]:
-    """The first candidates in the order of MaxSim; those without tokens after them, in their old order."""
+def _late(store: Store, settings: Settings, query: Query, ids: Sequence[str]) -> dict[str, float]:
+    """MaxSim of those that have tokens, best first, ties by id."""
     if settings.tokens_size is None:
         raise UserError("search: rescore needs token vectors, and the index was made without: leave rescore out")
     if query.tokens is None:
         raise UserError("search: rescore compares tokens, and the query has none: give Query(tokens=...)")
     tokens = half("search: the query's tokens", query.tokens, settings.tokens_size)
-    scores.late = store.late(tokens, ranked[:first])
-    seen = sorted(scores.late, key=lambda id_: (-scores.late[id_], id_))
-    return seen + [id_ for id_ in ranked if id_ not in scores.late]
+    found = store.late(tokens, ids)
+    return dict(sorted(found.items(), key=lambda scored: (-scored[1], scored[0])))
+
+
+def _fused_again(scores: _Scores, ranked: Sequence[str], fusion: Fusion, limit: int) -> dict[str, float]:
+    """Words, and MaxSim in place of the vectors; what neither knows comes last, in its old order."""
+    fused = hybrid(scores.late, scores.lexical, fusion, limit=limit)
+    return fused | {id_: 0.0 for id_ in ranked if id_ not in fused}
 
 
 def _hits(store: Store, ids: Sequence[str], scores: _Scores) -> list[Hit]:
@@ -119,7 +128,7 @@ def _hits(store: Store, ids: Sequence[str], scores: _Scores) -> list[Hit]:
         text, metadata = bodies[id_]
         legs = [leg.get(id_) for leg in (scores.dense, scores.lexical, scores.fused, scores.late)]
         dense, lexical, fused, late = legs
-        score = next(leg for leg in (late, fused, dense, lexical) if leg is not None)
+        score = next(leg for leg in (fused, late, dense, lexical) if leg is not None)
         hits.append(
             Hit(
                 id=id_, score=score, text=text, metadata=json.loads(metadata),

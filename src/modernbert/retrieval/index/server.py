@@ -106,7 +106,7 @@ class ServerStore(QdrantStore):
         """Points."""
         return self._client.count(self.server.collection, exact=True).count
 
-    def flush(self) -> dict[str, int]:
+    def flush(self, *, build: bool) -> dict[str, int]:
         """The server keeps its own log and builds its graphs by itself."""
         return {}
 

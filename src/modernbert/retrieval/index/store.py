@@ -64,8 +64,8 @@ class Store(Protocol):
         """Points."""
         ...
 
-    def flush(self) -> dict[str, int]:
-        """Get everything to disk, and build what makes searching fast; return files that must never shrink, and their sizes."""
+    def flush(self, *, build: bool) -> dict[str, int]:
+        """Get everything to disk, and `build` what makes searching fast; return files that must never shrink, and their sizes."""
         ...
 
     def close(self) -> None:

@@ -183,6 +183,24 @@ def test_a_store_that_fails_leaves_the_batch_safe(tmp_path):
         assert {hit.id for hit in index.search(query(), top_k=20)} == {one.id for one in ALL}
 
 
+def test_an_index_that_grows_merges_parts_and_builds_graphs_once_at_the_end(tmp_path, monkeypatch):
+    from modernbert.retrieval.index import index as module
+    from modernbert.retrieval.index.edge import EdgeStore
+
+    built = []
+    flush = EdgeStore.flush
+    monkeypatch.setattr(EdgeStore, "flush", lambda self, *, build: built.append(build) or flush(self, build=build))
+    monkeypatch.setattr(module, "_MANY", 3)
+    with Index.open(tmp_path / "i", SETTINGS, store="edge") as index:
+        for one in ALL:
+            index.add([one])
+        assert len(built) >= 4
+    assert built.count(True) == 1
+    assert built[-1]
+    with Index.open(tmp_path / "i", SETTINGS, store="edge") as index:
+        assert index.commit == len(index) == len(ALL)
+
+
 def test_a_store_that_fails_in_a_search_is_built_again(tmp_path, capsys):
     with Index.open(tmp_path / "i", SETTINGS, store="edge") as index:
         index.add(ALL)

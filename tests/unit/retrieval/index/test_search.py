@@ -49,6 +49,28 @@ def test_records_with_tokens_come_first_by_maxsim_and_others_keep_their_order(tm
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("store", ["exact", "edge"])
+def test_in_a_hybrid_maxsim_takes_the_place_of_the_vectors_and_words_keep_their_share(tmp_path, store):
+    rows = [
+        Record("gist", "fog", np.array([9, 0, 0]), np.array([[1, 0]])),
+        Record("match", "fog and gulls", np.array([1, 0, 0]), np.array([[8, 0]])),
+        Record("bare", "gulls, a bell, gulls", np.array([5, 0, 0])),
+    ]
+    asked = Query(text="gulls", vector=np.array([1, 0, 0]), tokens=np.array([[1.0, 0]]))
+    with Index.open(tmp_path / "i", SETTINGS, store=store) as index:
+        index.add(rows)
+        words = {hit.id: hit.score for hit in index.search(asked, mode="lexical")}
+        hits = index.search(asked, mode="hybrid", rescore=3)
+    assert words["bare"] > words["match"]
+    most = words["bare"]  # of words the best is 1; all that have one were found, so 0 is none; of MaxSim the worst is 0
+    expected = {"match": 0.3 * 1 + 0.7 * words["match"] / most, "bare": 0.7, "gist": 0.0}
+    assert [hit.id for hit in hits] == sorted(expected, key=lambda id_: -expected[id_])
+    for hit in hits:
+        assert hit.score == hit.fused == pytest.approx(expected[hit.id], rel=1e-5)
+    assert {hit.id: hit.late for hit in hits} == {"gist": 1.0, "match": 8.0, "bare": None}
+    assert {hit.id: hit.dense for hit in hits} == {"gist": 9.0, "match": 1.0, "bare": 5.0}
+
+
 def test_a_hybrid_hit_tells_what_each_leg_said(tmp_path):
     with Index.open(tmp_path / "i", SETTINGS, store="exact") as index:
         index.add([record(number) for number in range(5)])
