@@ -82,6 +82,8 @@ def main() -> None:
     heads = given.out / packaged.HEADS
     if (heads / "embedding").is_dir():
         pages[heads / "embedding"] = embedding_card(judged, heads / "embedding")
+    if (heads / "late").is_dir():
+        pages[heads / "late"] = late_card(judged, heads / "late")
     pages |= {heads / name: taught_card(name, judged, given.runs) for name in TAUGHT if (heads / name).is_dir()}
     for folder, page in pages.items():
         with write_atomically(folder / "README.md", "w") as file:
@@ -131,19 +133,38 @@ def taught_card(name: str, judged: dict[str, Any], runs: Path) -> str:
 
 def embedding_card(judged: dict[str, Any], folder: Path) -> str:
     """What the head is, and how well it finds."""
-    facts = json.loads((folder / "training.json").read_text())
-    tail = statistics.mean(facts["losses"][-5:])
     return "\n\n".join(
         [
             HEAD_FRONT.format(library="transformers", task="sentence-similarity") + "\n# nano:embedding",
             "Sentence embeddings that read words and not their order, with nano's tokenizer. Mean pooling, cosine; no prompts. "
-            "Counted token vectors learnt which texts belong together: titles, sections and sentences with what follows them "
-            f"(arXiv, Wikipedia), docstrings with their functions (Python), {facts['pairs']:,} pairs, {facts['epochs']:g} times, each "
-            f"against all others of its batch of {facts['batch']:,}, in {facts['seconds'] / 60:.0f} minutes; loss "
-            f"{facts['losses'][0]:.2f} to {tail:.2f}.",
+            f"Counted token vectors learnt which texts belong together: {_pairs(folder)}",
             *([_retrieval(judged["retrieval"])] if "retrieval" in judged else []),
         ]
     ) + "\n"  # fmt: skip
+
+
+def late_card(judged: dict[str, Any], folder: Path) -> str:
+    """The same of the head that gives a vector a token."""
+    config, _ = from_file(folder / "config.json")
+    return "\n\n".join(
+        [
+            HEAD_FRONT.format(library="sentence-transformers", task="sentence-similarity") + "\n# nano:late",
+            f"Late interaction (ColBERT): a vector of {config.hidden_size} numbers a token, compared by MaxSim, with nano's tokenizer. "
+            "No prompts, no expansion; tokens are read one by one. A vector is as long as its token matters. They began as those of "
+            f"nano:embedding, and learnt which texts belong together: {_pairs(folder)}",
+            *([_retrieval(judged["retrieval"])] if "retrieval" in judged else []),
+        ]
+    ) + "\n"  # fmt: skip
+
+
+def _pairs(folder: Path) -> str:
+    facts = json.loads((folder / "training.json").read_text())
+    tail = statistics.mean(facts["losses"][-5:])
+    return (
+        "titles, sections and sentences with what follows them (arXiv, Wikipedia), docstrings with their functions (Python), "
+        f"{facts['pairs']:,} pairs, {facts['epochs']:g} times, each against all others of its batch of {facts['batch']:,}, in "
+        f"{facts['seconds'] / 60:.0f} minutes; loss {facts['losses'][0]:.2f} to {tail:.2f}."
+    )
 
 
 def _text(recipe: Recipe) -> str:
@@ -233,7 +254,8 @@ def _downstream(found: dict[str, Any]) -> str:
 def _retrieval(found: dict[str, Any]) -> str:
     sets = list(next(iter(found.values())))
     rows = [["nDCG@10", *sets], *([who, *(f"{scores[s]:.3f}" for s in sets)] for who, scores in found.items())]
-    return f"{_table(rows)}\n\nembedding is nano:embedding, trunk the model without it. `models/nano/retrieval.py`."
+    told = "embedding and late are nano's heads, trunk is the model without them; of two together the scores are added, 0.3 of vectors"
+    return f"{_table(rows)}\n\n{told}. `models/nano/retrieval.py`."
 
 
 def _blanks(found: Sequence[dict[str, Any]]) -> str:

@@ -82,14 +82,17 @@ def pretraining(corpus: Path, out: Path) -> Iterator[Step]:
 
 
 def packaging(corpus: Path, out: Path) -> Iterator[Step]:
-    """The trunk, and the head that reads words alone."""
-    pairs, embedding = out / "pairs.jsonl", out / "embedding"
+    """The trunk, and the heads that read words alone."""
+    pairs, embedding, late = out / "pairs.jsonl", out / "embedding", out / "late"
     trunk = (HERE / "package.py", "trunk", out / "nano" / "model", "--out", PACKAGE)
     head = (HERE / "package.py", "head", embedding, "--name", "embedding", "--out", PACKAGE)
+    put_late = (HERE / "package.py", "head", late, "--name", "late", "--out", PACKAGE)
     yield Step(made=PACKAGE / "model.safetensors", words=trunk)
     yield Step(made=pairs, words=(HERE / "pairs.py", corpus, "--out", pairs))
     yield Step(made=embedding, words=(HERE / "words.py", pairs, "--tokenizer", out / "tokenizer", "--out", embedding))
     yield Step(made=PACKAGE / "heads" / "embedding" / "model.safetensors", words=head)
+    yield Step(made=late, words=(HERE / "late.py", pairs, "--out", late))
+    yield Step(made=PACKAGE / "heads" / "late" / "model.safetensors", words=put_late)
 
 
 def heads(corpus: Path, tasks: Path, out: Path) -> Iterator[Step]:
@@ -118,7 +121,7 @@ def judging(task_data: Path, out: Path) -> Iterator[Step]:
     yield Step(made=plain, words=(HERE / "plain.py", out / "shards", "--minutes", PLAIN_MINUTES, "--out", plain))
     models = (f"nano={PACKAGE}", f"stage 1={last_of(out / 'nano', 'pretrain')}", f"plain={plain}")
     texts = (out / "held-out", "--shards", out / "shards", "--models", *models)
-    vectors = ("--models", "embedding=nano:embedding", f"trunk={PACKAGE}")
+    vectors = ("--models", "embedding=nano:embedding", "late=nano:late", f"trunk={PACKAGE}")
     scripts: dict[str, tuple[object, ...]] = {
         "held_out": texts,
         "far_clues": texts,

@@ -22,7 +22,7 @@ from modernbert.core.errors import UserError
 from modernbert.core.files import content_hash, write_atomically
 from modernbert.model.adapter import WEIGHTS
 from modernbert.model.adapter_config import CONFIG, is_adapter
-from modernbert.model.folder import copy_tokenizer
+from modernbert.model.folder import copy_modules, copy_tokenizer
 from modernbert.model.heads import ARCHITECTURES
 from modernbert.model.hf_config import from_file
 from modernbert.model.revisions import TRAINING
@@ -65,6 +65,7 @@ def whole_head(source: Path, trunk: Path, name: str) -> None:
         raise UserError(f"{source} has another tokenizer than {trunk}: train it with the trunk's")
     _, architecture = from_file(source / "config.json")
     save(load(source, ARCHITECTURES[str(architecture)], dtype=torch.float32).to(torch.bfloat16), out)
+    copy_modules(source, out)
     _copy_facts(source, out)
 
 

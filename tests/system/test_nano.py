@@ -53,6 +53,20 @@ def test_sentence_transformers_opens_its_embedding_head(tmp_path):
     np.testing.assert_allclose(ours.encode(TEXTS), stock.encode(TEXTS), atol=2e-5)
 
 
+def test_sentence_transformers_opens_its_late_head(tmp_path):
+    from sentence_transformers import MultiVectorEncoder
+
+    take("nano:late", tmp_path / "late")
+    stock = MultiVectorEncoder(str(tmp_path / "late"), device="cpu", model_kwargs={"dtype": "float32"})
+    ours = modernbert.LateInteraction.from_pretrained("nano", dtype="float32")
+    for found, expected in (
+        (ours.encode_query(TEXTS), stock.encode_query(TEXTS)),
+        (ours.encode_document(TEXTS), stock.encode_document(TEXTS)),
+    ):
+        for one, other in zip(found, expected, strict=True):
+            np.testing.assert_allclose(one, other, atol=2e-5)
+
+
 @pytest.mark.parametrize(
     ("text", "right"),
     [
@@ -66,8 +80,9 @@ def test_it_fills_what_anybody_would(text, right):
     assert guesses[0].token == right
 
 
-def test_it_finds_the_function_that_is_meant():
-    embedder = modernbert.Embedder.from_pretrained("nano")
+@pytest.mark.parametrize("kind", [modernbert.Embedder, modernbert.LateInteraction])
+def test_it_finds_the_function_that_is_meant(kind):
+    embedder = kind.from_pretrained("nano")
     functions = [
         "def rmtree(path): shutil.rmtree(path)",
         "def area(radius): return math.pi * radius ** 2",

@@ -264,6 +264,113 @@ def test_a_head_may_be_a_whole_model_with_the_trunks_tokenizer(tmp_path, monkeyp
         script.whole_head(source, trunk, "embedding")
 
 
+def test_a_head_of_late_interaction_is_packaged_with_what_stands_behind_its_encoder(tmp_path, monkeypatch):
+    import package as script
+    from sentence_transformers import MultiVectorEncoder
+
+    from modernbert.core import packaged
+    from modernbert.core.errors import CheckpointError
+    from modernbert.model.catalogue import take
+    from modernbert.retrieval.late import LateInteraction
+    from modernbert.retrieval.late_folder import LateSettings
+
+    trunk = package(tmp_path, monkeypatch)
+    model, tokenizer = small_model()
+    LateInteraction(model.model, tokenizer, behind=[], settings=LateSettings(skiplist=("(",))).save_pretrained(
+        tmp_path / "l"
+    )
+    script.whole_head(tmp_path / "l", trunk, "late")
+    head = trunk / "heads" / "late"
+    packaged.sign(head)
+    texts = ["def add(a, b):", "((("]
+    found = LateInteraction.from_pretrained("wee", dtype="float32").encode_document(texts)
+    take("wee:late", tmp_path / "mine")
+    stock = MultiVectorEncoder(str(tmp_path / "mine"), device="cpu", model_kwargs={"dtype": "float32"})
+    assert [len(each) for each in found] == [len(each) for each in stock.encode_document(texts)]
+    for ours, theirs in zip(found, stock.encode_document(texts), strict=True):
+        np.testing.assert_allclose(ours, theirs, atol=2e-5)
+
+    (settings,) = head.glob("*_MultiVectorMask/config.json")
+    settings.write_text(settings.read_text().replace("(", ")"))
+    packaged._checked.cache_clear()
+    with pytest.raises(CheckpointError, match="is not what it was when the package was made"):
+        LateInteraction.from_pretrained("wee")
+
+
+def _pairs_file(folder, count=64):
+    """What is asked names two things, what is told has them among others."""
+    draw = np.random.default_rng(0)
+    things = [f"{a}{b}" for a in ("red", "blue", "old", "new") for b in ("box", "sun", "map", "car", "sea")]
+    path = folder / "pairs.jsonl"
+    with path.open("w") as file:
+        for _ in range(count):
+            one, two, three = draw.choice(things, 3, replace=False)
+            file.write(json.dumps({"anchor": f"{one} {two}", "positive": f"the {three} of {two} in the {one}"}) + "\n")
+    return path
+
+
+def test_tokens_learn_which_texts_belong_together_and_what_is_written_computes_what_was_trained(tmp_path, monkeypatch):
+    import late
+
+    from modernbert.retrieval.late import LateInteraction
+    from modernbert.retrieval.maxsim import maxsim
+
+    pairs = _pairs_file(tmp_path)
+    embedding = small_checkpoint(tmp_path / "embedding")
+    words = [
+        str(pairs),
+        "--embedding",
+        str(embedding),
+        "--batch",
+        "16",
+        "--epochs",
+        "12",
+        "--out",
+        str(tmp_path / "late"),
+    ]
+    monkeypatch.setattr("sys.argv", ["late.py", *words])
+    monkeypatch.setattr(late, "QUIET", 0)
+    trained = {}
+    learn = late.learn
+    monkeypatch.setattr(late, "learn", lambda *given: trained.setdefault("it", (given[0], *learn(*given)))[1:])
+    late.main()
+    rows_VP, gains_P, losses = trained["it"]
+    assert losses[-1] < losses[0] or len(losses) == 1
+
+    model = LateInteraction.from_pretrained(tmp_path / "late")
+    assert model.width == late.WIDTH
+    rows = [json.loads(line) for line in pairs.read_text().splitlines()][:8]
+    asked, told = ([row[name] for row in rows] for name in ("anchor", "positive"))
+    ids = [[np.array(each) for each in model.tokenizer.encode(texts).ids] for texts in (asked, told)]
+    in_training = late.maxsim(late.normed(rows_VP, gains_P), *ids).numpy()
+    found = maxsim(model.encode_query(asked), model.encode_document(told))
+    np.testing.assert_allclose(found, in_training, rtol=1e-4, atol=1e-4)
+
+
+def test_tokens_that_matter_little_are_left_out_of_documents():
+    import late
+
+    _, tokenizer = small_model()
+    vectors_VP = torch.ones(tokenizer.vocab_size, 4)
+    vectors_VP[[5, 9]] *= 0.3
+    vectors_VP[7] *= 0.4
+    assert late.quiet_tokens(vectors_VP, tokenizer) == (tokenizer.token(5), tokenizer.token(9))
+
+
+def test_the_scores_of_a_batch_are_those_of_maxsim_with_gradients():
+    import late
+
+    from modernbert.retrieval.maxsim import maxsim_slowly
+
+    draw = np.random.default_rng(1)
+    vectors_VP = torch.tensor(draw.normal(size=(30, 8)), requires_grad=True)
+    asked, told = ([draw.integers(30, size=length) for length in lengths] for lengths in ((3, 1, 7), (5, 9, 2)))
+    scores = late.maxsim(vectors_VP, asked, told)
+    expected = maxsim_slowly(*([vectors_VP.detach().numpy()[ids] for ids in texts] for texts in (asked, told)))
+    np.testing.assert_allclose(scores.detach().numpy(), expected, atol=1e-12)
+    assert torch.autograd.gradcheck(lambda vectors: late.maxsim(vectors, asked, told), vectors_VP)
+
+
 def test_the_plain_run_reads_the_mixture_by_its_weights(tmp_path):
     import plain
 
@@ -302,6 +409,6 @@ def test_retrieval_is_judged_on_both_sets_for_everybody(tmp_path, monkeypatch):
     monkeypatch.setattr("sys.argv", [*words, "--out", str(tmp_path / "retrieval.json")])
     retrieval.main()
     found = json.loads((tmp_path / "retrieval.json").read_text())
-    assert found.keys() == {"BM25", "own"}
+    assert found.keys() == {"BM25", "own", "BM25 and own"}
     assert all(scores.keys() == {"scifact", "standard library"} for scores in found.values())
     assert found["BM25"]["scifact"] > found["own"]["scifact"] > 0

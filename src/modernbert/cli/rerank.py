@@ -19,7 +19,7 @@ class Rerank:
     files: tyro.conf.Positional[tuple[Path, ...]] = ()
     """Texts, one a line, or .jsonl with a "text" each; stdin when there is none."""
     model: str = DEFAULT
-    """A packaged model (its reranker head), a folder or a Hub id of a cross-encoder of one label, or with --late of ColBERT."""
+    """A packaged model (its reranker head, with --late its late one), a folder or a Hub id of a cross-encoder of one label, or of ColBERT."""
     late: bool = False
     """Compare vectors of tokens (MaxSim) instead of reading pairs."""
     top_k: int | None = None

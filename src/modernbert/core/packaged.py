@@ -61,11 +61,17 @@ def trunk_of(folder: Path) -> Path | None:
     return above if folder.parent.name == HEADS and (above / SUMS).is_file() else None
 
 
+def files(folder: Path) -> list[Path]:
+    """Those of a model or of a head; a model's heads are signed by themselves."""
+    below = sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / SUMS)
+    return [path for path in below if path.relative_to(folder).parts[0] != HEADS]
+
+
 def sign(folder: Path) -> None:
-    """Write SHA256SUMS over the files that lie directly in a folder; what lies below is signed by itself."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.name != SUMS)
-    with write_atomically(folder / SUMS, "w") as lines:
-        lines.writelines(f"{content_hash(path)}  {path.name}\n" for path in files)
+    """Write SHA256SUMS over the files of a folder."""
+    lines = [f"{content_hash(path)}  {path.relative_to(folder).as_posix()}\n" for path in files(folder)]
+    with write_atomically(folder / SUMS, "w") as file:
+        file.writelines(lines)
 
 
 def signature(folder: Path) -> str:

@@ -17,7 +17,7 @@ from modernbert.model.adapter import WEIGHTS
 from modernbert.model.adapter_config import is_adapter
 from modernbert.model.card import parted
 from modernbert.model.config import ModelConfig
-from modernbert.model.folder import check_free, copy_tokenizer, is_half, weight_files
+from modernbert.model.folder import check_free, copy_modules, copy_tokenizer, is_half, weight_files
 from modernbert.model.heads import ARCHITECTURES
 from modernbert.model.hf_config import from_file
 from modernbert.model.hub import folder_of, tokenizer_folder
@@ -53,7 +53,7 @@ def catalogue() -> tuple[Entry, ...]:
 def take(source: str | Path, out: Path) -> None:
     """Write a model as a whole folder that needs nothing of this package: an adapter merged, the tokenizer beside it.
 
-    transformers opens it; sentence-transformers does too, and pools as the config says.
+    transformers opens it; sentence-transformers does too, and pools as the config says where the model has no layers of its own.
 
     Raises:
         UserError: `out` is taken.
@@ -65,7 +65,8 @@ def take(source: str | Path, out: Path) -> None:
     with atomic_folder(out) as unfinished:
         save(model, unfinished)
         copy_tokenizer(tokenizer_folder(folder), unfinished)
-        _write_pooling(model.config, unfinished)
+        if not copy_modules(folder, unfinished):
+            _write_pooling(model.config, unfinished)
 
 
 @contextmanager
@@ -102,7 +103,7 @@ def _entry(name: str) -> Entry:
         task=task,
         about=about,
         parameters=parameters,
-        bytes=sum(path.stat().st_size for path in folder.iterdir() if path.is_file()),
+        bytes=sum(path.stat().st_size for path in packaged.files(folder)),
         longest=config.max_position_embeddings,
         signature=packaged.signature(folder),
         folder=folder,

@@ -1,4 +1,4 @@
-"""Which files a model's folder holds: weights, whole or in shards, and the tokenizer beside them."""
+"""Which files a model's folder holds: weights, whole or in shards, the tokenizer beside them, and what stands behind the encoder."""
 
 import json
 import shutil
@@ -11,6 +11,10 @@ TOKENIZER_FILES = (
     "added_tokens.json", "vocab.txt", "vocab.json", "merges.txt",
 )  # fmt: skip
 """Every name under which either transformers generation keeps a tokenizer."""
+
+MODULES = "modules.json"
+"""sentence-transformers' list of an encoder and the layers behind it, each in a folder of its own."""
+_MODULE_SETTINGS = ("config_sentence_transformers.json", "sentence_bert_config.json")
 
 
 def weight_files(folder: Path) -> tuple[Path, ...]:
@@ -44,6 +48,19 @@ def copy_tokenizer(source: Path, target: Path) -> tuple[str, ...]:
     for name in names:
         shutil.copyfile(source / name, target / name)
     return names
+
+
+def copy_modules(source: Path, target: Path) -> bool:
+    """Copy what sentence-transformers reads about an encoder of its own kind and the layers behind it; returns whether there was any."""
+    if not (source / MODULES).is_file():
+        return False
+    for name in (MODULES, *_MODULE_SETTINGS):
+        if (source / name).is_file():
+            shutil.copyfile(source / name, target / name)
+    for entry in json.loads((source / MODULES).read_text(encoding="utf-8")):
+        if entry.get("path"):
+            shutil.copytree(source / entry["path"], target / entry["path"])
+    return True
 
 
 def is_half(folder: Path) -> bool:

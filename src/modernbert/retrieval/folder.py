@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from modernbert.core.errors import CheckpointError, UnsupportedError
 from modernbert.core.files import atomic_folder, write_json
 from modernbert.model.config import ModelConfig
-from modernbert.model.folder import check_free
+from modernbert.model.folder import MODULES, check_free
 from modernbert.text.tokenizer import Tokenizer
 
 if TYPE_CHECKING:  # who only reads a folder needs no torch
@@ -23,7 +23,6 @@ if TYPE_CHECKING:  # who only reads a folder needs no torch
 
 Settings = Mapping[str, object]
 
-_MODULES = "modules.json"
 _WHOLE = "config_sentence_transformers.json"
 _TRANSFORMER = "sentence_bert_config.json"
 
@@ -94,11 +93,11 @@ def describe(folder: Path) -> Described:
     Raises:
         CheckpointError: a file is not what it should be.
     """
-    listed = read_json(folder / _MODULES, list) if (folder / _MODULES).is_file() else []
+    listed = read_json(folder / MODULES, list) if (folder / MODULES).is_file() else []
     steps = []
     for entry in listed:
         if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
-            raise CheckpointError(f"{folder / _MODULES} does not list modules with a type: fetch the folder again")
+            raise CheckpointError(f"{folder / MODULES} does not list modules with a type: fetch the folder again")
         own = folder / str(entry.get("path") or "")
         steps.append(Step(kind=entry["type"].rpartition(".")[2], folder=own, settings=_optional(own / "config.json")))
     if steps and steps[0].kind not in ("Transformer", "MLMTransformer"):
@@ -150,7 +149,7 @@ def write(
             if step.tensors is not None:
                 tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in step.tensors.items()}
                 (inside / name / "model.safetensors").write_bytes(as_bytes(tensors))
-        write_json(inside / _MODULES, listed)
+        write_json(inside / MODULES, listed)
         write_json(inside / _WHOLE, {key: value for key, value in settings.items() if value is not None})
         write_json(inside / _TRANSFORMER, {key: value for key, value in transformer.items() if value is not None})
 

@@ -41,9 +41,10 @@ def maxsim(queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Float[np
         return scores_QN
     _check(queries, documents)
     query_SP = np.concatenate([np.asarray(query, dtype=np.float32) for query in queries])
-    asking = np.flatnonzero([len(query) for query in queries])
-    scores_QN[np.ix_(np.flatnonzero([not len(query) for query in queries]), filled)] = 0
-    query_starts = np.cumsum([0, *(len(queries[number]) for number in asking[:-1])])
+    lengths_Q = np.array([len(query) for query in queries])
+    asking = np.flatnonzero(lengths_Q)
+    scores_QN[np.ix_(lengths_Q == 0, np.array(filled))] = 0
+    query_starts = np.cumsum(lengths_Q[asking]) - lengths_Q[asking]
     for some in _groups([len(documents[number]) for number in filled], max(1, _AT_ONCE // max(1, len(query_SP)))):
         members = [filled[place] for place in some]
         lengths = [len(documents[number]) for number in members]
@@ -51,7 +52,7 @@ def maxsim(queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Float[np
         similar_SS = query_SP @ document_SP.T
         best_SN = np.maximum.reduceat(similar_SS, np.cumsum([0, *lengths[:-1]]), axis=1)
         if len(asking):
-            scores_QN[np.ix_(asking, members)] = np.add.reduceat(best_SN, query_starts, axis=0, dtype=np.float64)
+            scores_QN[np.ix_(asking, np.array(members))] = np.add.reduceat(best_SN, query_starts, axis=0, dtype=np.float64)
     for query, scores_N in zip(queries, scores_QN, strict=True):
         _settle(scores_N, query, documents)
     return scores_QN
