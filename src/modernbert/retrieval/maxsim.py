@@ -52,7 +52,9 @@ def maxsim(queries: Sequence[Vectors], documents: Sequence[Vectors]) -> Float[np
         similar_SS = query_SP @ document_SP.T
         best_SN = np.maximum.reduceat(similar_SS, np.cumsum([0, *lengths[:-1]]), axis=1)
         if len(asking):
-            scores_QN[np.ix_(asking, np.array(members))] = np.add.reduceat(best_SN, query_starts, axis=0, dtype=np.float64)
+            scores_QN[np.ix_(asking, np.array(members))] = np.add.reduceat(
+                best_SN, query_starts, axis=0, dtype=np.float64
+            )
     for query, scores_N in zip(queries, scores_QN, strict=True):
         _settle(scores_N, query, documents)
     return scores_QN
