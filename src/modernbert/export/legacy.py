@@ -68,7 +68,8 @@ def _rewrite_tokenizer(path: Path) -> None:
 
 def _copy_steps(said: Described, folder: Path) -> None:
     """What stands behind the transformer, with its weights, and the settings of the whole."""
-    shutil.rmtree(folder / "1_Pooling")  # what `take` wrote for a folder that says nothing
+    for written in [path for path in folder.iterdir() if path.is_dir()]:  # by `take`, as new releases want it
+        shutil.rmtree(written)
     listed = [{"idx": 0, "name": "0", "path": "", "type": CLASSES["Transformer"]}]
     for number, step in enumerate(said.steps[1:], start=1):
         own = f"{number}_{step.kind}"

@@ -1,4 +1,4 @@
-"""Chunks as context for a language model: within a budget, each line once, and every passage with where it stands."""
+"""Chunks as context for a language model: within a budget, nothing twice, and every passage with where it stands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
