@@ -51,15 +51,23 @@ def copy_tokenizer(source: Path, target: Path) -> tuple[str, ...]:
 
 
 def copy_modules(source: Path, target: Path) -> bool:
-    """Copy what sentence-transformers reads about an encoder of its own kind and the layers behind it; returns whether there was any."""
+    """Copy what sentence-transformers reads about an encoder of its own kind and the layers behind it; returns whether there was any.
+
+    Raises:
+        CheckpointError: a layer is said to be elsewhere than in a folder beside the list.
+    """
     if not (source / MODULES).is_file():
         return False
     for name in (MODULES, *_MODULE_SETTINGS):
         if (source / name).is_file():
             shutil.copyfile(source / name, target / name)
     for entry in json.loads((source / MODULES).read_text(encoding="utf-8")):
-        if entry.get("path"):
-            shutil.copytree(source / entry["path"], target / entry["path"])
+        if own := entry.get("path"):
+            if Path(own).name != own or not (source / own).is_dir():
+                raise CheckpointError(
+                    f"{source / MODULES}: found the path {own!r}, expected a folder beside it: fetch it again"
+                )
+            shutil.copytree(source / own, target / own)
     return True
 
 

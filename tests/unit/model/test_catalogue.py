@@ -1,12 +1,14 @@
 """What is packaged is listed from its files, and taken away as a folder that others open."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 import transformers
 from sentence_transformers import SentenceTransformer
 
-from modernbert.core.errors import UserError
+from modernbert.core.errors import CheckpointError, UserError
 from modernbert.model.catalogue import catalogue, take, whole
 from modernbert.model.counts import num_parameters
 from modernbert.model.store import load
@@ -55,6 +57,16 @@ def test_a_head_is_whole_as_long_as_it_is_looked_at(tmp_path, monkeypatch):
         assert (folder / "tokenizer.json").is_file()
         transformers.AutoModel.from_pretrained(folder)
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("path", ["../elsewhere", "2_Nowhere"])
+def test_layers_that_are_not_beside_the_model_are_refused(tmp_path, monkeypatch, path):
+    trunk = package(tmp_path, monkeypatch)
+    (tmp_path / "models" / "elsewhere").mkdir()
+    (trunk / "modules.json").write_text(json.dumps([{"path": ""}, {"path": path}]))
+    with pytest.raises(CheckpointError, match=f"found the path '{path}', expected a folder beside it"):
+        take(trunk, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_folder_that_is_taken_is_refused(tmp_path, monkeypatch):
