@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from words import SCALE, batches, encoded, vectors
+from words import batches, encoded, mean_loss, silence
 
 from modernbert.core.files import atomic_folder
 from modernbert.core.heap import keep_large_blocks
@@ -135,14 +135,6 @@ def late_loss(vectors_VP: Tensor, pairs: list[tuple[np.ndarray, np.ndarray]]) ->
     return functional.cross_entropy(scores_NN, torch.arange(len(pairs)))
 
 
-def mean_loss(rows_VP: Tensor, gains_P: Tensor, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Tensor:
-    """Of finding each one's own among all by the cosine of the means, both ways."""
-    left_NP, right_NP = (vectors(rows_VP, gains_P, [pair[side] for pair in pairs]) for side in (0, 1))
-    similar_NN = SCALE * left_NP @ right_NP.T
-    right = torch.arange(len(pairs))
-    return (functional.cross_entropy(similar_NN, right) + functional.cross_entropy(similar_NN.T, right)) / 2
-
-
 def maxsim(vectors_VP: Tensor, asked: list[np.ndarray], told: list[np.ndarray]) -> Tensor:
     """Scores [N, N] of questions (rows) and answers, where a token has one vector: each two tokens are compared once."""
     asked_K, counts_NK = _counted(asked)
@@ -167,9 +159,7 @@ def silent(embedding: Encoder, rows_VP: Tensor, gains_P: Tensor) -> Encoder:
     with torch.no_grad():
         model.embeddings.tok_embeddings.weight.copy_(rows_VP * (ROOM / rows_VP.std()))
         model.final_norm.weight.copy_(gains_P)
-        for layer in model.layers:
-            layer.attn.Wo.weight.zero_()
-            layer.mlp.Wo.weight.zero_()
+    silence(model)
     return model
 
 

@@ -38,12 +38,12 @@ def main() -> None:
     words.add_argument("--models", nargs="+", required=True, metavar="NAME=FOLDER")
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
-    words = Bm25(identifiers=True)
-    rankers: dict[str, Ranker] = {"BM25": words}
+    bm25 = Bm25(identifiers=True)
+    rankers: dict[str, Ranker] = {"BM25": bm25}
     for word in given.models:
         who, _, source = word.partition("=")
         rankers[who] = by_vectors(who, source or who)
-        rankers[f"BM25 and {who}"] = Hybrid(words=words, dense=rankers[who], name=who)
+        rankers[f"BM25 and {who}"] = Hybrid(words=bm25, dense=rankers[who], name=who)
     results: dict[str, dict[str, float]] = {}
     for name, collection in {"scifact": read_collection(given.scifact), "standard library": library()}.items():
         say(f"{name}: {len(collection.documents):,} documents, {len(collection.queries):,} queries")

@@ -85,11 +85,16 @@ def silent_model(recipe: Sequence[str | Path]) -> Encoder:
     corpora = Corpora.open(read)
     model = starting_model(read, corpora.vocabulary, corpora.sources(next(iter(read.stages.values())))).model
     model.config = replace(model.config, classifier_pooling="mean")
-    with torch.no_grad():
-        for layer in model.layers:
-            layer.attn.Wo.weight.zero_()
-            layer.mlp.Wo.weight.zero_()
+    silence(model)
     return model
+
+
+@torch.no_grad()
+def silence(model: Encoder) -> None:
+    """Let its layers add nothing, in place."""
+    for layer in model.layers:
+        layer.attn.Wo.weight.zero_()
+        layer.mlp.Wo.weight.zero_()
 
 
 def encoded(path: Path, tokenizer: Tokenizer) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -124,10 +129,7 @@ def learn(
     for step, members in zip(range(steps), batches(len(pairs), batch, seed), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1.0, (step + 1) / (0.05 * steps)) * (1 - step / steps)
-        left_ND, right_ND = (vectors(rows_VD, gains_D * heard_D, [pairs[i][side] for i in members]) for side in (0, 1))
-        similar_NN = SCALE * left_ND @ right_ND.T
-        right = torch.arange(len(members))
-        loss = (functional.cross_entropy(similar_NN, right) + functional.cross_entropy(similar_NN.T, right)) / 2
+        loss = mean_loss(rows_VD, gains_D * heard_D, [pairs[i] for i in members])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -138,6 +140,14 @@ def learn(
         table_VD.copy_(rows_VD * scale)
         gain_D.copy_(gains_D * heard_D)
     return [float(np.mean(losses[i : i + 50])) for i in range(0, len(losses), 50)]
+
+
+def mean_loss(rows_VD: Tensor, gains_D: Tensor, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Tensor:
+    """Of finding each one's own among all by the cosine of the means, both ways."""
+    left_ND, right_ND = (vectors(rows_VD, gains_D, [pair[side] for pair in pairs]) for side in (0, 1))
+    similar_NN = SCALE * left_ND @ right_ND.T
+    right = torch.arange(len(pairs))
+    return (functional.cross_entropy(similar_NN, right) + functional.cross_entropy(similar_NN.T, right)) / 2
 
 
 def put_strong_numbers_first(model: Encoder, texts: Sequence[np.ndarray]) -> None:

@@ -1,4 +1,4 @@
-"""Chunks as context for a language model: within a budget, nothing twice, and every passage with where it stands."""
+"""Chunks as context for a language model: within a budget, each line once, and every passage with where it stands."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ def assemble(chunks: Sequence[Chunk], *, budget: int, count: Count | None = None
     """The best chunks that fit, the best one's passage first.
 
     A chunk that does not fit is passed over for smaller ones behind it; if not even the first fits, it is cut at a line's
-    end. Chunks of one document that touch or overlap become one passage.
+    end. Chunks of one document that touch or overlap become one passage, as do parts of one long line, with … between them.
 
     Args:
         chunks: the best first.
@@ -87,6 +87,7 @@ def assemble(chunks: Sequence[Chunk], *, budget: int, count: Count | None = None
         if not passages:
             passages = _cut(chunk, budget, count)
     text = _render(passages)
+    passages = _of_lines(passages)
     citations = tuple(_citation(number, passage) for number, passage in enumerate(passages, start=1))
     return Context(
         text=text, citations=citations, passages=tuple(_trimmed(passage.text) for passage in passages),
@@ -136,8 +137,22 @@ def _cut(chunk: Chunk, budget: int, count: Count | None) -> list[_Passage]:
 
 def _render(passages: Sequence[_Passage]) -> str:
     return "\n\n".join(
-        f"{_citation(number, passage)}\n{_trimmed(passage.text)}" for number, passage in enumerate(passages, start=1)
+        f"{_citation(number, passage)}\n{_trimmed(passage.text)}"
+        for number, passage in enumerate(_of_lines(passages), start=1)
     )
+
+
+def _of_lines(passages: Sequence[_Passage]) -> list[_Passage]:
+    """As they are shown: parts of the same lines together, in the place of the first of them."""
+    parts: dict[Citation, list[_Passage]] = {}
+    for passage in passages:
+        parts.setdefault(_citation(0, passage), []).append(passage)
+    shown = []
+    for some in parts.values():
+        first, *rest = sorted(some, key=lambda passage: passage.start)
+        text = " … ".join([first.text.rstrip(), *(passage.text.strip() for passage in rest)]) if rest else first.text
+        shown.append(_Passage(first.chunk, first.start, text, first.first_line, first.last_line))
+    return shown
 
 
 def _trimmed(text: str) -> str:
