@@ -2,6 +2,8 @@
 
     python benchmarks/index.py                                  # a million vectors of 256; writes docs/benchmarks-index.md
     python benchmarks/index.py --passages FILE --vectors 100000 # its first texts, as nano:embedding sees them; on the same page
+    python benchmarks/index.py --contenders edge --keep         # ours again, beside the others' rows
+    python benchmarks/index.py --maxsim                         # the second look at candidates, by vectors of tokens
     python benchmarks/index.py --vectors 20000 --no-write
     pip install faiss-cpu==1.15.1 lancedb==0.40.0               # the rivals
 
@@ -41,7 +43,9 @@ from modernbert.retrieval.index.store import Store
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE, RESULTS = ROOT / "docs" / "benchmarks-index.md", ROOT / "benchmarks" / "index" / "results.json"
-TOP, CANDIDATES, QUERY_TOKENS, TEXT_TOKENS, TOKEN_WIDTH = 10, 100, 32, (64, 128), 128
+TOP, CANDIDATES, QUERY_TOKENS = 10, 100, 32
+LATE = ((64, 64), (64, 128), (128, 64), (128, 128))
+"""Tokens of a candidate and numbers of a token: `nano:late` has 64, ColBERT 128."""
 CONTENDERS = ("edge", "exact", "faiss", "lancedb")
 PACKAGES = ("modernbert", "qdrant-edge-py", "qdrant-client", "faiss-cpu", "lancedb", "pyarrow", "numpy")
 WORDS = tuple(f"word{number}" for number in range(5000))
@@ -68,10 +72,13 @@ class Row:
     update_s: float | None = None
     """Replacing 20 records, as when a file changed."""
     open_s: float | None = None
+    machine: str | None = None
+    """Of the run that a row was kept from."""
+    command: str | None = None
 
 
 def main(words: Sequence[str] | None = None) -> None:
-    """Measure each in a process of its own, then the second look at candidates, then write."""
+    """Measure each in a process of its own, or the second look at candidates, then write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--vectors", type=int, default=1_000_000)
     parser.add_argument("--width", type=int, default=256)
@@ -79,15 +86,37 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--texts", type=int, default=2000, help="with token vectors, for MaxSim")
     parser.add_argument("--contenders", nargs="+", choices=CONTENDERS, default=list(CONTENDERS))
     parser.add_argument("--passages", type=Path, help="JSON lines with text; absent: synthetic vectors")
+    parser.add_argument("--maxsim", action="store_true", help="only the second look at candidates")
     parser.add_argument("--one", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--given", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--here", action="store_true", help="all in this process: quick to try, memory means nothing")
+    parser.add_argument(
+        "--keep", action="store_true", help="the rows that stand on the page of contenders that are not named"
+    )
     parser.add_argument("--no-write", action="store_true", help="leave the page and the results as they are")
     options = parser.parse_args(words)
     if options.one:
         print(json.dumps(asdict(_measure(options.one, Material.read(options.given)))))
         return
     load_before = os.getloadavg()[0]
+    measured = _maxsim(options) if options.maxsim else _contenders(options)
+    given = sys.argv[1:] if words is None else words
+    found = {
+        "command": shlex.join(["python", "benchmarks/index.py", *given]),
+        "machine": examine(PACKAGES).line(load_before),
+        "queries": options.queries,
+    } | measured  # fmt: skip
+    print("\n".join(_section(found)))
+    if not options.no_write:
+        kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
+        section = "maxsim" if options.maxsim else "passages" if options.passages else "synthetic"
+        kept[section] = joined(found, kept.get(section)) if options.keep else found
+        write_json(RESULTS, kept)
+        PAGE.write_text(_page(kept), encoding="utf-8")
+        print(f"wrote {PAGE} and {RESULTS}", file=sys.stderr)
+
+
+def _contenders(options: argparse.Namespace) -> dict[str, Any]:
     installed = [name for name in options.contenders if name in ("edge", "exact") or find_spec(name)]
     for name in sorted({*options.contenders} - {*installed}):
         print(f"{name} is not installed: left out", file=sys.stderr)
@@ -96,30 +125,35 @@ def main(words: Sequence[str] | None = None) -> None:
         rows = [
             _measure(name, material) if options.here else _elsewhere(name, material, Path(home)) for name in installed
         ]
-    late = [
-        {"tokens": tokens} | {name: _late(name, tokens, options) for name in ("edge", "exact")}
-        for tokens in TEXT_TOKENS
-    ]
     what = (
         f"{options.vectors:,} passages as nano:embedding sees them"
         if options.passages
         else f"{options.vectors:,} synthetic vectors of {options.width} numbers, clustered, of length 1"
     )
-    given = sys.argv[1:] if words is None else words
-    found = {
-        "command": shlex.join(["python", "benchmarks/index.py", *given]),
-        "machine": examine(PACKAGES).line(load_before),
-        "what": what, "queries": options.queries,
-        "rows": [asdict(row) for row in rows],
-        "maxsim_ms": late,
-    }  # fmt: skip
-    print("\n".join(_section(found)))
-    if not options.no_write:
-        kept = json.loads(RESULTS.read_text(encoding="utf-8")) if RESULTS.is_file() else {}
-        kept["passages" if options.passages else "synthetic"] = found
-        write_json(RESULTS, kept)
-        PAGE.write_text(_page(kept), encoding="utf-8")
-        print(f"wrote {PAGE} and {RESULTS}", file=sys.stderr)
+    return {"what": what, "rows": [asdict(row) for row in rows]}
+
+
+def _maxsim(options: argparse.Namespace) -> dict[str, Any]:
+    rows = [
+        {"tokens": tokens, "width": width} | {name: _late(name, tokens, width, options) for name in ("edge", "exact")}
+        for tokens, width in LATE
+    ]
+    what = f"{CANDIDATES} candidates out of {options.texts:,} texts, {QUERY_TOKENS} tokens asked, their vectors looked up and compared"
+    return {"what": what, "maxsim_ms": rows}
+
+
+def joined(found: dict[str, Any], earlier: dict[str, Any] | None) -> dict[str, Any]:
+    """With the rows of an earlier run, which say where they come from; none where that measured something else."""
+    if earlier is None or earlier["what"] != found["what"] or "rows" not in found:
+        return found
+    new = {row["contender"] for row in found["rows"]}
+    origin = {"machine": earlier["machine"], "command": earlier["command"]}
+    kept = [origin | _told(row) for row in earlier["rows"] if row["contender"] not in new]
+    return found | {"rows": [*found["rows"], *kept]}
+
+
+def _told(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -324,14 +358,14 @@ def _figures(built: float, home: Path, found: list[list[int]], times: list[float
     }  # fmt: skip
 
 
-def _late(name: str, num_tokens: int, options: argparse.Namespace) -> dict[str, float]:
+def _late(name: str, num_tokens: int, width: int, options: argparse.Namespace) -> dict[str, float]:
     """Milliseconds of MaxSim over a hundred given texts, whose order the two stores must agree on."""
     draw = np.random.default_rng(3)
-    settings = Settings(model="synthetic", model_hash="0", vector_size=4, tokens_size=TOKEN_WIDTH)
+    settings = Settings(model="synthetic", model_hash="0", vector_size=4, tokens_size=width)
     home = Path(tempfile.mkdtemp(prefix="index-benchmark-"))
 
     def tokens(count: int) -> np.ndarray:
-        made_TP = draw.normal(size=(count, TOKEN_WIDTH)).astype(np.float32)
+        made_TP = draw.normal(size=(count, width)).astype(np.float32)
         return (made_TP / np.linalg.norm(made_TP, axis=1, keepdims=True)).astype(np.float16)
 
     try:
@@ -374,10 +408,17 @@ def _section(found: dict[str, Any]) -> list[str]:
         "",
         found["machine"],
         "",
+    ]
+    return [*lines, *(_late_table(found["maxsim_ms"]) if "maxsim_ms" in found else _table(found["rows"])), ""]
+
+
+def _table(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [
         "| contender | build s | memory MB | disk MB | p50 ms | p95 ms | recall@10 | filtered p50 | words p50 | hybrid p50 | 20 updated s | open s |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    for row in (Row(**each) for each in found["rows"]):
+    earlier: dict[str, list[str]] = {}
+    for row in (Row(**each) for each in rows):
         others = (row.filtered_p50_ms, row.lexical_p50_ms, row.hybrid_p50_ms, row.update_s, row.open_s)
         lines.append(
             f"| {row.contender}: {row.settings} | {row.build_s:,.1f} | {row.memory_mb:,.0f} | {row.disk_mb:,.0f} | {row.p50_ms:.2f} | "
@@ -385,17 +426,20 @@ def _section(found: dict[str, Any]) -> list[str]:
             + " | ".join("" if one is None else f"{one:.2f}" for one in others)
             + " |"
         )
-    lines += [
-        "",
-        f"MaxSim of {CANDIDATES} candidates, tokens of {TOKEN_WIDTH} numbers, {QUERY_TOKENS} tokens asked:",
-        "",
-        "| tokens of a candidate | edge p50 ms | p95 | exact p50 ms | p95 |",
-        "|---:|---:|---:|---:|---:|",
+        if row.machine:
+            earlier.setdefault(f"`{row.command}`, {row.machine}", []).append(row.contender)
+    return lines + [line for origin, names in earlier.items() for line in ("", f"{' and '.join(names)}: {origin}")]
+
+
+def _late_table(rows: list[dict[str, Any]]) -> list[str]:
+    lines = [
+        "| tokens of a candidate | numbers of a token | edge p50 ms | p95 | exact p50 ms | p95 |",
+        "|---:|---:|---:|---:|---:|---:|",
     ]
-    for each in found["maxsim_ms"]:
-        cells = [f"{each[name][figure]:.2f}" for name in ("edge", "exact") for figure in ("p50", "p95")]
-        lines.append(f"| {each['tokens']} | {' | '.join(cells)} |")
-    return [*lines, ""]
+    for row in rows:
+        cells = [f"{row[name][figure]:.2f}" for name in ("edge", "exact") for figure in ("p50", "p95")]
+        lines.append(f"| {row['tokens']} | {row['width']} | {' | '.join(cells)} |")
+    return lines
 
 
 def _page(kept: dict[str, Any]) -> str:
@@ -407,8 +451,10 @@ def _page(kept: dict[str, Any]) -> str:
         "Memory is what a process of its own adds at its peak, the vectors being there before; ours keeps texts, words, metadata and Parquet besides.",
         "",
     ]
-    for name, found in kept.items():
-        lines += [f"## {name.capitalize()}", "", *_section(found)]
+    titles = {"passages": "Passages", "synthetic": "Synthetic vectors", "maxsim": "MaxSim"}
+    for name, title in titles.items():
+        if name in kept:
+            lines += [f"## {title}", "", *_section(kept[name])]
     return "\n".join(lines)
 
 

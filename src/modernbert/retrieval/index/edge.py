@@ -195,6 +195,7 @@ class EdgeStore(QdrantStore):
             sparse_vectors={WORDS: edge.EdgeSparseVectorParams()},
             quantization_config=edge.ScalarQuantizationConfig(edge.ScalarType.Int8, quantile=_QUANTILE),
             max_search_threads=len(cores()),
+            payload_memory=edge.Memory.Cached,  # ids and texts of what is found lie all over it
         )
 
 
