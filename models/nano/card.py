@@ -2,7 +2,8 @@
 
     python models/nano/card.py runs/nano/judged --runs runs/nano --out src/modernbert/models/nano
 
-Run from the root of the repository, where the recipes' paths lead to the shards. The folder is signed afterwards.
+Run from the root of the repository, where the recipes' paths lead to the shards. The folder is signed afterwards. Where a run is not
+there any more, cards keep what they say of it, and only what was judged is written anew.
 """
 
 import argparse
@@ -74,17 +75,21 @@ def main() -> None:
     """Write all cards, and sign."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("judged", type=Path)
-    words.add_argument("--runs", type=Path, required=True)
+    words.add_argument("--runs", type=Path, default=Path("runs/nano"))
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
     judged = {path.stem: json.loads(path.read_text()) for path in given.judged.glob("*.json")}
-    pages = {given.out: trunk_card(judged, given.runs, given.out)} if (given.runs / "nano").is_dir() else {}
+    if (given.runs / "nano").is_dir():
+        pages = {given.out: trunk_card(judged, given.runs, given.out)}
+    else:
+        pages = {given.out: judged_anew((given.out / "README.md").read_text(), judged)}
     heads = given.out / packaged.HEADS
     if (heads / "embedding").is_dir():
         pages[heads / "embedding"] = embedding_card(judged, heads / "embedding")
     if (heads / "late").is_dir():
         pages[heads / "late"] = late_card(judged, heads / "late")
-    pages |= {heads / name: taught_card(name, judged, given.runs) for name in TAUGHT if (heads / name).is_dir()}
+    taught = [name for name in TAUGHT if (heads / name).is_dir() and results_of(name, given.runs).exists()]
+    pages |= {heads / name: taught_card(name, judged, given.runs) for name in taught}
     for folder, page in pages.items():
         with write_atomically(folder / "README.md", "w") as file:
             file.write(page)
@@ -114,10 +119,25 @@ def trunk_card(judged: dict[str, Any], runs: Path, folder: Path) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def judged_anew(page: str, judged: dict[str, Any]) -> str:
+    """A trunk's card with other judgements, of which it may have had none."""
+    before, recipes, after = page.partition("## Recipes")
+    for title, told in _judgements(judged):
+        section = f"## {title}\n\n{told}\n\n"
+        head, found, rest = before.partition(f"## {title}\n")
+        before = head + section + (rest[rest.index("\n## ") + 1 :] if found and "\n## " in rest else "")
+    return before + recipes + after
+
+
+def results_of(name: str, runs: Path) -> Path:
+    """What a head's fine-tuning has left."""
+    return runs / "heads" / f"{name}-run" / "results.json"
+
+
 def taught_card(name: str, judged: dict[str, Any], runs: Path) -> str:
     """What a head does, what it learnt from, and how well it does."""
     task, does, text, teacher = TAUGHT[name]
-    facts = json.loads((runs / "heads" / f"{name}-run" / "results.json").read_text())
+    facts = json.loads(results_of(name, runs).read_text())
     held = ", ".join(f"{score} {value:.3f}" for score, value in facts["validation"].items() if score in facts["test"])
     scores = ", ".join(f"{score} {value:.3f}" for score, value in judged.get("heads", {}).get(name, {}).items())
     return "\n\n".join(
@@ -160,9 +180,11 @@ def late_card(judged: dict[str, Any], folder: Path) -> str:
 def _pairs(folder: Path) -> str:
     facts = json.loads((folder / "training.json").read_text())
     tail = statistics.mean(facts["losses"][-5:])
+    code = facts.get("sources", {}).get("python")
+    share = f", {code:,} of them of code" if code else ""
     return (
         "titles, sections and sentences with what follows them (arXiv, Wikipedia), docstrings with their functions (Python), "
-        f"{facts['pairs']:,} pairs, {facts['epochs']:g} times, each against all others of its batch of {facts['batch']:,}, in "
+        f"{facts['pairs']:,} pairs{share}, {facts['epochs']:g} times, each against all others of its batch of {facts['batch']:,}, in "
         f"{facts['seconds'] / 60:.0f} minutes; loss {facts['losses'][0]:.2f} to {tail:.2f}."
     )
 

@@ -15,6 +15,7 @@ Shapes:  V vocabulary   P width   N texts   K, L different tokens of the questio
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
-from words import batches, encoded, mean_loss, silence
+from words import Pair, batches, counted, encoded, mean_loss, silence
 
 from modernbert.core.files import atomic_folder
 from modernbert.core.heap import keep_large_blocks
@@ -48,7 +49,7 @@ QUIET = 1 / 3
 def main() -> None:
     """Begin, learn, write."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("pairs", type=Path, help="JSON lines with anchor and positive, shuffled")
+    words.add_argument("pairs", type=Path, help="JSON lines with anchor, positive and source, shuffled")
     words.add_argument("--embedding", default="nano:embedding", help="the head that it begins as")
     words.add_argument("--width", type=int, default=WIDTH, help="numbers of a token's vector, a multiple of 64")
     words.add_argument("--epochs", type=float, default=2)
@@ -65,7 +66,7 @@ def main() -> None:
     rows_VP = first_rows(embedding, given.width)
     gains_P, losses = learn(rows_VP, pairs, given.epochs, given.batch, given.lr, given.seed)
     facts = {name: getattr(given, name) for name in ("epochs", "batch", "lr", "seed")}
-    facts |= {"pairs": len(pairs), "seconds": round(time.perf_counter() - began)}
+    facts |= {"pairs": len(pairs), "sources": counted(pairs), "seconds": round(time.perf_counter() - began)}
     settings = LateSettings(skiplist=quiet_tokens(normed(rows_VP, gains_P), tokenizer))
     model = LateInteraction(silent(embedding, rows_VP, gains_P), tokenizer, behind=[], settings=settings)
     with atomic_folder(given.out) as out:
@@ -92,13 +93,13 @@ def first_rows(embedding: Encoder, width: int) -> Tensor:
 
 
 def learn(
-    rows_VP: Tensor, pairs: list[tuple[np.ndarray, np.ndarray]], epochs: float, batch: int, lr: float, seed: int
+    rows_VP: Tensor, pairs: Sequence[Pair], epochs: float, batch: int, lr: float, seed: int
 ) -> tuple[Tensor, list[float]]:
     """Train rows in place; returns the gains behind their norm, and losses of MaxSim, each the mean of fifty steps."""
     rows_VP /= rows_VP.std()
     heard_P = torch.ones(rows_VP.shape[1])
     heard_P[-1] = 0
-    first = [pairs[i] for i in next(batches(len(pairs), batch, seed))]
+    first = next(batches(pairs, batch, seed))
     gain = min(GAINS, key=lambda gain: late_loss(normed(rows_VP, gain * heard_P), first).item())
     say(f"gains begin as {gain}")
     gains_P = torch.full_like(heard_P, gain).requires_grad_()
@@ -108,10 +109,9 @@ def learn(
     )
     steps = max(1, int(epochs * len(pairs) / batch))
     losses: list[float] = []
-    for step, members in zip(range(steps), batches(len(pairs), batch, seed), strict=False):
+    for step, chosen in zip(range(steps), batches(pairs, batch, seed), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = group.get("lr_share", 1.0) * lr * min(1.0, (step + 1) / (0.05 * steps)) * (1 - step / steps)
-        chosen = [pairs[i] for i in members]
         late = late_loss(normed(rows_VP, gains_P * heard_P), chosen)
         mean = mean_loss(rows_VP, gains_P * heard_P, chosen)
         optimizer.zero_grad()
@@ -129,9 +129,9 @@ def normed(rows_VP: Tensor, gains_P: Tensor) -> Tensor:
     return functional.layer_norm(rows_VP, (rows_VP.shape[1],)) * gains_P
 
 
-def late_loss(vectors_VP: Tensor, pairs: list[tuple[np.ndarray, np.ndarray]]) -> Tensor:
+def late_loss(vectors_VP: Tensor, pairs: Sequence[Pair]) -> Tensor:
     """Of finding each question's own answer among all; not the other way, for a longer question has larger scores with every answer."""
-    scores_NN = maxsim(vectors_VP, [asked for asked, _ in pairs], [told for _, told in pairs])
+    scores_NN = maxsim(vectors_VP, [pair.anchor for pair in pairs], [pair.positive for pair in pairs])
     return functional.cross_entropy(scores_NN, torch.arange(len(pairs)))
 
 

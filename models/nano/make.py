@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modernbert.core.log import say
+from modernbert.train.journal import read_metrics
 
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "src" / "modernbert" / "models" / "nano"
@@ -22,7 +23,6 @@ SOURCES = ("wiki", "arxiv", "novels", "wikinews", "python")
 VOCABULARY = 16_384
 UNUSED = 64
 TOKENIZER_BYTES = 60_000_000
-PLAIN_MINUTES = 60
 OPEN_TEXT = {"sentiment": ("wikinews", "novels", "wiki"), "entities": ("wikinews", "wiki")}
 """What the rows of a head are drawn from, that a teacher labels."""
 
@@ -84,11 +84,13 @@ def pretraining(corpus: Path, out: Path) -> Iterator[Step]:
 def packaging(corpus: Path, out: Path) -> Iterator[Step]:
     """The trunk, and the heads that read words alone."""
     pairs, embedding, late = out / "pairs.jsonl", out / "embedding", out / "late"
+    packages = out / "packages"
     trunk = (HERE / "package.py", "trunk", out / "nano" / "model", "--out", PACKAGE)
     head = (HERE / "package.py", "head", embedding, "--name", "embedding", "--out", PACKAGE)
     put_late = (HERE / "package.py", "head", late, "--name", "late", "--out", PACKAGE)
     yield Step(made=PACKAGE / "model.safetensors", words=trunk)
-    yield Step(made=pairs, words=(HERE / "pairs.py", corpus, "--out", pairs))
+    yield Step(made=packages, words=(HERE / "packages.py", "--out", packages))
+    yield Step(made=pairs, words=(HERE / "pairs.py", corpus, packages, "--out", pairs))
     yield Step(made=embedding, words=(HERE / "words.py", pairs, "--tokenizer", out / "tokenizer", "--out", embedding))
     yield Step(made=PACKAGE / "heads" / "embedding" / "model.safetensors", words=head)
     yield Step(made=late, words=(HERE / "late.py", pairs, "--out", late))
@@ -118,7 +120,8 @@ def heads(corpus: Path, tasks: Path, out: Path) -> Iterator[Step]:
 def judging(task_data: Path, out: Path) -> Iterator[Step]:
     """What nano is compared with, how well each does, and the card that says it."""
     judged, plain = out / "judged", out / "plain"
-    yield Step(made=plain, words=(HERE / "plain.py", out / "shards", "--minutes", PLAIN_MINUTES, "--out", plain))
+    minutes = sum(read_metrics(out / name, "step")[-1]["seconds"] for name in ("seed", "nano")) / 60
+    yield Step(made=plain, words=(HERE / "plain.py", out / "shards", "--minutes", minutes, "--out", plain))
     models = (f"nano={PACKAGE}", f"stage 1={last_of(out / 'nano', 'pretrain')}", f"plain={plain}")
     texts = (out / "held-out", "--shards", out / "shards", "--models", *models)
     vectors = ("--models", "embedding=nano:embedding", "late=nano:late", f"trunk={PACKAGE}")

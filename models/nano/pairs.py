@@ -1,12 +1,13 @@
 """Pairs of texts that mean the same, out of what text brings along: a paper's title and abstract, a heading and its section, a
 question and its answer, a sentence and what it was taken from, a docstring and its code.
 
-    python models/nano/pairs.py CORPUS --out pairs.jsonl
+    python models/nano/pairs.py CORPUS PACKAGES --out pairs.jsonl
     python models/nano/pairs.py CORPUS --held-out --out held-out-pairs.jsonl
 
-CORPUS is a folder with arxiv-*.jsonl.xz (title, blank line, abstract), wiki-*.jsonl.xz (title, blank line, article with headings on
+Folders with arxiv-*.jsonl.xz (title, blank line, abstract), wiki-*.jsonl.xz (title, blank line, article with headings on
 lines of their own that end in a full stop), wikinews-*.jsonl.xz (title, blank line, article), medquad-*.jsonl.xz (question, blank
-line, answer) and python-*.jsonl.xz (source files), or with heldout-* of them. Every line of the output has `anchor`, `positive`, `source`.
+line, answer) and python-*.jsonl.xz (source files; packages.py makes more of them), or with heldout-* of them. Functions that are in Python's
+standard library are left out, for retrieval.py judges by them. Every line of the output has `anchor`, `positive`, `source`.
 """
 
 import argparse
@@ -23,6 +24,7 @@ from textwrap import dedent
 
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
+from modernbert.demo.corpus import standard_library
 
 LONGEST = 2_000
 """Characters of a positive: more than the head is trained to read."""
@@ -46,7 +48,7 @@ FEWEST_LINES = 3
 def main() -> None:
     """Find the pairs, shuffle, write."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("corpus", type=Path)
+    words.add_argument("folders", nargs="+", type=Path)
     words.add_argument("--held-out", action="store_true")
     words.add_argument("--out", type=Path, required=True)
     words.add_argument("--seed", type=int, default=17)
@@ -61,14 +63,17 @@ def main() -> None:
         "medquad": (_paragraphs, partial(_sentences, draw=draw, most=1)),
         "python": (functions, _names),
     }
+    judged = {"python": library()}
     for source, ways in readers.items():
         seen: set[str] = set()
-        for path in sorted(given.corpus.glob(f"{before}{source}[-.]*jsonl.xz")):
+        left_out = judged.get(source, frozenset())
+        paths = (path for folder in given.folders for path in sorted(folder.glob(f"{before}{source}[-.]*jsonl.xz")))
+        for path in paths:
             if "licences" in path.name:
                 continue
             for text in _texts(path):
                 for anchor, positive in (pair for read in ways for pair in read(text)):
-                    if anchor not in seen and len(anchor.split()) >= FEWEST_WORDS:
+                    if anchor not in seen and len(anchor.split()) >= FEWEST_WORDS and not left_out & {anchor, positive}:
                         seen.add(anchor)
                         found.append({"anchor": anchor, "positive": positive[:LONGEST], "source": source})
         say(f"{source}: {len(seen):,} pairs")
@@ -76,6 +81,11 @@ def main() -> None:
     with write_atomically(given.out, "w") as lines:
         lines.writelines(json.dumps(pair, ensure_ascii=False) + "\n" for pair in found)
     print(f"{given.out}: {len(found):,} pairs")
+
+
+def library() -> frozenset[str]:
+    """Docstrings and functions of the running Python's standard library, some of which packages have copied."""
+    return frozenset(one for document in standard_library() for pair in functions(document.text) for one in pair)
 
 
 def _texts(path: Path) -> Iterator[str]:

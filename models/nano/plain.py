@@ -2,12 +2,15 @@
 
     python models/nano/plain.py SHARDS --minutes 60 --out plain
 
+What is interrupted goes on where it was saved last, given the same words again: OUT.part holds it until OUT is whole.
+
 AdamW with gradient clipping and a linear schedule, 15 % of the tokens masked, a document a row, padded to the longest of its
 batch (documents of like length together), ends beyond 1,024 tokens cut off, one stage: `run_mlm.py --line_by_line`, as it is.
 """
 
 import argparse
 import json
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -24,11 +27,14 @@ from transformers import (
     ModernBertForMaskedLM,
     Trainer,
     TrainerCallback,
+    TrainerControl,
+    TrainerState,
     TrainingArguments,
     set_seed,
 )
+from transformers.trainer_utils import get_last_checkpoint
 
-from modernbert.core.files import atomic_folder
+from modernbert.core.files import atomic_folder, write_atomically
 from modernbert.core.log import say
 from modernbert.data.shards import Shards
 from modernbert.model.config import SIZES
@@ -41,6 +47,10 @@ RECIPE = [Path(__file__).with_name(name) for name in ("nano.yaml", "mixture.yaml
 LONGEST = 1024
 BATCH = 16
 """Documents."""
+TRIED = 20
+"""Steps, by whose time it is told how many there will be."""
+LOGGED, SAVED = 50, 200
+"""Steps; of the log's lines the last before a checkpoint stands at it."""
 
 
 class Documents(Dataset):
@@ -84,13 +94,30 @@ def main() -> None:
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
     recipe = read_recipe(given.recipe)
-    steps = max(10, round(20 * 60 * given.minutes / _train(recipe, given, 20, None)))
+    part = given.out.with_name(given.out.name + ".part")
+    plan = part / "plan.json"
+    if not plan.exists():
+        with tempfile.TemporaryDirectory() as tried:
+            seconds, _ = _train(recipe, given, TRIED, Path(tried))
+        part.mkdir(parents=True, exist_ok=True)
+        with write_atomically(plan, "w") as file:
+            json.dump({"steps": max(10, round(TRIED * 60 * given.minutes / seconds))}, file)
+    steps = json.loads(plan.read_text())["steps"]
     say(f"{steps:,} steps in {given.minutes:g} minutes")
-    _train(recipe, given, steps, given.out)
+    seconds, trainer = _train(recipe, given, steps, part)
+    with atomic_folder(given.out) as folder:
+        model = trainer.model
+        assert model is not None
+        model.save_pretrained(folder)
+        trainer.processing_class.save_pretrained(folder)
+        losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
+        facts = {"steps": steps, "seconds": seconds, "lr": given.lr, "losses": losses}
+        (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
+    shutil.rmtree(part)
 
 
-def _train(recipe: Recipe, given: argparse.Namespace, steps: int, out: Path | None) -> float:
-    """Seconds of so many steps."""
+def _train(recipe: Recipe, given: argparse.Namespace, steps: int, part: Path) -> tuple[float, Trainer]:
+    """Seconds of so many steps, those of earlier runs in the same folder included; and the trainer behind the last."""
     set_seed(given.seed)
     weights = {name: source.weight for name, source in recipe.data.sources.items()}
     first = Shards.open(given.shards / next(iter(weights)))
@@ -102,41 +129,57 @@ def _train(recipe: Recipe, given: argparse.Namespace, steps: int, out: Path | No
     batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
     np.random.default_rng(given.seed).shuffle(batches)
     watch = _Seconds()
-    with tempfile.TemporaryDirectory() as scratch:
-        trainer = _Trainer(
-            model=model,
-            args=TrainingArguments(
-                output_dir=scratch,
-                max_steps=steps,
-                per_device_train_batch_size=BATCH,
-                learning_rate=given.lr,
-                adam_beta2=0.98,
-                weight_decay=0.01,
-                warmup_steps=0.05,
-                lr_scheduler_type="linear",
-                logging_steps=50,
-                save_strategy="no",
-                report_to=[],
-                seed=given.seed,
-                use_cpu=not torch.cuda.is_available(),
-            ),
-            train_dataset=documents,
-            data_collator=DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15),
-            callbacks=[watch],
-        )
-        trainer.batches = batches
-        trainer.train()
-    if out is not None:
-        with atomic_folder(out) as folder:
-            model.save_pretrained(folder)
-            tokenizer.save_pretrained(folder)
-            facts = {"steps": steps, "seconds": watch.seconds, "lr": given.lr, "losses": watch.losses(trainer)}
-            (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
-    return watch.seconds
+    trainer = _Trainer(
+        model=model,
+        args=TrainingArguments(
+            output_dir=str(part),
+            max_steps=steps,
+            per_device_train_batch_size=BATCH,
+            learning_rate=given.lr,
+            adam_beta2=0.98,
+            weight_decay=0.01,
+            warmup_steps=0.05,
+            lr_scheduler_type="linear",
+            logging_steps=LOGGED,
+            save_steps=SAVED,
+            save_total_limit=2,
+            report_to=[],
+            seed=given.seed,
+            use_cpu=not torch.cuda.is_available(),
+        ),
+        train_dataset=documents,
+        processing_class=tokenizer,
+        data_collator=DataCollatorForLanguageModeling(tokenizer, mlm_probability=0.15),
+        callbacks=[watch],
+    )
+    trainer.batches, trainer.watch = batches, watch
+    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(part)))
+    return watch.now(), trainer
+
+
+class _Seconds(TrainerCallback):
+    """How long the steps took, which every line of the log tells: a checkpoint keeps the log."""
+
+    earlier, began = 0.0, 0.0
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: object
+    ) -> None:
+        """What went before a checkpoint counts, loading it does not."""
+        self.earlier = state.log_history[-1]["seconds"] if state.log_history else 0.0
+        self.began = time.perf_counter()
+
+    def now(self) -> float:
+        """Up to now."""
+        return self.earlier + time.perf_counter() - self.began
 
 
 class _Trainer(Trainer):
     batches: list[list[int]]
+    watch: _Seconds
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        super().log(logs | {"seconds": self.watch.now()}, start_time)
 
     def _get_train_sampler(self, *_: object) -> Any:
         return _Flat(self.batches)
@@ -154,22 +197,6 @@ class _Flat(torch.utils.data.Sampler):
 
     def __len__(self) -> int:
         return sum(map(len, self.batches))
-
-
-class _Seconds(TrainerCallback):
-    """How long the steps took."""
-
-    seconds = 0.0
-
-    def on_train_begin(self, *_: object, **__: object) -> None:
-        self.began = time.perf_counter()
-
-    def on_train_end(self, *_: object, **__: object) -> None:
-        self.seconds = time.perf_counter() - self.began
-
-    @staticmethod
-    def losses(trainer: Trainer) -> list[float]:
-        return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 
 
 def _endless(count: int, rng: np.random.Generator) -> Iterator[int]:

@@ -3,7 +3,7 @@
     python models/nano/words.py runs/nano/pairs.jsonl --out runs/nano/embedding
 
 Token embeddings are counted (train/cooccurrence.py), and then learn which pairs belong together, each pair against all others of
-its batch. One layer is there, but silent: its outputs are 0. So a step costs a look-up and a norm instead of an encoder, and in
+its batch, which are of the same source: to tell code from a news item teaches little. One layer is there, but silent: its outputs are 0. So a step costs a look-up and a norm instead of an encoder, and in
 minutes every token has seen more pairs than the whole model could read in a day. What is written computes exactly what was
 trained here, in ModernBERT's own layout.
 
@@ -16,10 +16,11 @@ Shapes:  V vocabulary   D width   N texts   T tokens
 import argparse
 import json
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -49,10 +50,18 @@ SILENCE = 8.0
 """Of every token at first, where the other numbers are about 1: it takes a tenth of the length."""
 
 
+class Pair(NamedTuple):
+    """Ids of two texts that belong together, [CLS] and [SEP] around them."""
+
+    anchor: np.ndarray
+    positive: np.ndarray
+    source: str = ""
+
+
 def main() -> None:
     """Count, learn, write."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("pairs", type=Path, help="JSON lines with anchor and positive, shuffled")
+    words.add_argument("pairs", type=Path, help="JSON lines with anchor, positive and source, shuffled")
     words.add_argument(
         "--recipe", nargs="+", default=[HERE / "nano.yaml", HERE / "mixture.yaml"], help="whose text is counted"
     )
@@ -69,12 +78,12 @@ def main() -> None:
     began = time.perf_counter()
     pairs = encoded(given.pairs, tokenizer)
     losses = learn(model, pairs, given.epochs, given.batch, given.lr, given.seed)
-    put_strong_numbers_first(model, [text for pair in pairs[:FEW] for text in pair])
+    put_strong_numbers_first(model, [text for pair in pairs[:FEW] for text in pair[:2]])
     with atomic_folder(given.out) as out:
         save(model, out)
         copy_tokenizer(given.tokenizer, out)
         facts = {name: getattr(given, name) for name in ("epochs", "batch", "lr", "seed")}
-        facts |= {"pairs": len(pairs), "seconds": round(time.perf_counter() - began)}
+        facts |= {"pairs": len(pairs), "sources": counted(pairs), "seconds": round(time.perf_counter() - began)}
         (out / "training.json").write_text(json.dumps(facts | {"losses": losses}, indent=1) + "\n")
     print(f"{given.out}: loss {losses[0]:.2f} at first, {losses[-1]:.2f} at the end")
 
@@ -97,8 +106,8 @@ def silence(model: Encoder) -> None:
         layer.mlp.Wo.weight.zero_()
 
 
-def encoded(path: Path, tokenizer: Tokenizer) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Ids of each pair, [CLS] and [SEP] around them."""
+def encoded(path: Path, tokenizer: Tokenizer) -> list[Pair]:
+    """All pairs of a file."""
     with path.open(encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
     sides: list[list[np.ndarray]] = []
@@ -108,12 +117,15 @@ def encoded(path: Path, tokenizer: Tokenizer) -> list[tuple[np.ndarray, np.ndarr
             found = tokenizer.encode([row[name] for row in rows[start : start + 4096]], longest=LONGEST).ids
             ids += [np.array(each, dtype=np.int32) for each in found]
         sides.append(ids)
-    return list(zip(*sides, strict=True))
+    return [Pair(*each) for each in zip(*sides, [row.get("source", "") for row in rows], strict=True)]
 
 
-def learn(
-    model: Encoder, pairs: list[tuple[np.ndarray, np.ndarray]], epochs: float, batch: int, lr: float, seed: int
-) -> list[float]:
+def counted(pairs: Sequence[Pair]) -> dict[str, int]:
+    """Pairs of each source."""
+    return dict(Counter(pair.source for pair in pairs))
+
+
+def learn(model: Encoder, pairs: Sequence[Pair], epochs: float, batch: int, lr: float, seed: int) -> list[float]:
     """Train embeddings and the last norm in place; losses of the steps, each the mean of fifty."""
     table_VD, gain_D = model.embeddings.tok_embeddings.weight, model.final_norm.weight
     scale = table_VD.detach().std()
@@ -126,10 +138,10 @@ def learn(
     optimizer = torch.optim.Adam([rows_VD, gains_D], lr=lr, betas=(0.9, 0.98))
     steps = max(1, int(epochs * len(pairs) / batch))
     losses: list[float] = []
-    for step, members in zip(range(steps), batches(len(pairs), batch, seed), strict=False):
+    for step, chosen in zip(range(steps), batches(pairs, batch, seed), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = lr * min(1.0, (step + 1) / (0.05 * steps)) * (1 - step / steps)
-        loss = mean_loss(rows_VD, gains_D * heard_D, [pairs[i] for i in members])
+        loss = mean_loss(rows_VD, gains_D * heard_D, chosen)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -142,7 +154,7 @@ def learn(
     return [float(np.mean(losses[i : i + 50])) for i in range(0, len(losses), 50)]
 
 
-def mean_loss(rows_VD: Tensor, gains_D: Tensor, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> Tensor:
+def mean_loss(rows_VD: Tensor, gains_D: Tensor, pairs: Sequence[Pair]) -> Tensor:
     """Of finding each one's own among all by the cosine of the means, both ways."""
     left_ND, right_ND = (vectors(rows_VD, gains_D, [pair[side] for pair in pairs]) for side in (0, 1))
     similar_NN = SCALE * left_ND @ right_ND.T
@@ -182,13 +194,19 @@ def vectors(rows_VD: Tensor, gains_D: Tensor, texts: Sequence[np.ndarray]) -> Te
     return functional.normalize(functional.embedding_bag(ids_T, normed_VD, offsets_N, mode="mean"), dim=1)
 
 
-def batches(total: int, batch: int, seed: int) -> Iterator[Any]:
-    """Members of one batch after the other, each epoch in an order of its own."""
+def batches(pairs: Sequence[Pair], batch: int, seed: int) -> Iterator[list[Pair]]:
+    """One after the other, each of one source, in another order each epoch; a source gets batches as it has pairs."""
     draw = np.random.default_rng(seed)
-    size = min(batch, total)
+    of_source: dict[str, list[int]] = {}
+    for number, pair in enumerate(pairs):
+        of_source.setdefault(pair.source, []).append(number)
     while True:
-        order = draw.permutation(total)
-        yield from (order[start : start + size] for start in range(0, total - size + 1, size))
+        cut = []
+        for members in of_source.values():
+            size, order = min(batch, len(members)), draw.permutation(members)
+            cut += [order[start : start + size] for start in range(0, len(order) - size + 1, size)]
+        for place in draw.permutation(len(cut)):
+            yield [pairs[number] for number in cut[place]]
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ def make(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "VOCABULARY", 512)
     monkeypatch.setattr(make, "UNUSED", 8)
     corpus(tmp_path / "corpus")
+    (tmp_path / "runs" / "nano" / "packages").mkdir(parents=True)  # as if it were made: no downloads in tests
     return make
 
 

@@ -3,11 +3,15 @@
 import json
 import lzma
 import math
+import re
+import sysconfig
 from pathlib import Path
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from modernbert.core.quantities import Tokens
 from modernbert.core.seeds import Seeds
@@ -64,6 +68,74 @@ def test_pairs_are_titles_with_what_follows_and_docstrings_with_their_code(tmp_p
     assert rows["On the size of things"]["positive"] == "They are large."
     code = rows["Put something on top."]["positive"]
     assert code == "def push(self, one):\n    self.all.append(one)\n    self.size += 1\n    return self"
+
+
+def test_what_judges_a_head_is_no_pair_of_it(tmp_path, monkeypatch):
+    import pairs
+
+    copied = (Path(sysconfig.get_path("stdlib")) / "textwrap.py").read_text()
+    assert "Wrap a single paragraph of text, returning a list of wrapped lines." in pairs.library()
+    with lzma.open(tmp_path / "python-packages.jsonl.xz", "wt") as file:
+        file.writelines(json.dumps({"text": text}) + "\n" for text in (copied, PYTHON))
+    monkeypatch.setattr("sys.argv", ["pairs.py", str(tmp_path), "--out", str(tmp_path / "pairs.jsonl")])
+    pairs.main()
+    rows = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
+    assert [row["anchor"] for row in rows] == ["Put something on top."]
+
+
+def wheel(folder, name, licence, files):
+    """One as an index has it, of these files."""
+    path = folder / f"{name}-1.0-py3-none-any.whl"
+    with ZipFile(path, "w") as made:
+        for inside, text in files.items():
+            made.writestr(inside, text)
+        made.writestr(
+            f"{name}-1.0.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{licence}\n"
+        )
+        made.writestr(f"{name}-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        made.writestr(f"{name}-1.0.dist-info/RECORD", "")
+    return path
+
+
+def test_sources_of_packages_are_read_where_their_licence_permits_it(tmp_path, monkeypatch, capsys):
+    import packages
+
+    latin = "# \xe9".encode("latin-1")
+    free = {"free/core.py": PYTHON, "free/tests/test_core.py": "1", "free/latin.py": latin, "free/data.txt": "no"}
+    made = [
+        wheel(tmp_path, "free", "License-Expression: MIT", free),
+        wheel(
+            tmp_path, "named", "Classifier: License :: OSI Approved :: Apache Software License", {"named.py": "a = 1\n"}
+        ),
+        wheel(tmp_path, "bound", "License: LGPL-2.1", {"bound.py": PYTHON}),
+        wheel(
+            tmp_path,
+            "both",
+            "License: MIT\nClassifier: License :: OSI Approved :: Mozilla Public License 2.0",
+            {"a.py": "1"},
+        ),
+        wheel(tmp_path, "silent", "Summary: of nothing", {"silent.py": PYTHON}),
+    ]
+    (tmp_path / "packages.txt").write_text("\n".join(map(str, made)))
+    words = ["packages.py", "--packages", str(tmp_path / "packages.txt"), "--out", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", words)
+    packages.main()
+    with lzma.open(tmp_path / "out" / "python-packages.jsonl.xz", "rt") as lines:
+        rows = {row["path"]: row for row in map(json.loads, lines)}
+    assert rows.keys() == {"free/core.py", "named.py"}
+    assert rows["free/core.py"] == {"text": PYTHON, "package": "free 1.0", "path": "free/core.py", "license": "MIT"}
+    told = capsys.readouterr().err
+    assert "bound 1.0: left out, its licence is LGPL-2.1" in told
+    assert "silent 1.0: left out, its licence is not named" in told
+    assert "both 1.0: left out" in told
+
+
+def test_every_package_that_pairs_are_taken_from_has_a_version():
+    import packages
+
+    lines = packages.PACKAGES.read_text().split()
+    assert len(lines) > 100
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +253,7 @@ def test_words_learn_pairs_and_the_model_computes_what_was_trained():
             layer.mlp.Wo.weight.zero_()
     draw = np.random.default_rng(1)
     sides = draw.permutation(120).reshape(2, 60)
-    pairs = [(np.full(3, sides[0, i]), np.array([sides[1, i], 0])) for i in range(60)]
+    pairs = [words.Pair(np.full(3, sides[0, i]), np.array([sides[1, i], 0])) for i in range(60)]
     losses = words.learn(model, pairs, epochs=120, batch=30, lr=0.02, seed=1)
     assert losses[-1] < 0.5 * losses[0]
     texts = [pairs[0][0], pairs[7][1]]
@@ -191,6 +263,24 @@ def test_words_learn_pairs_and_the_model_computes_what_was_trained():
         table = model.embeddings.tok_embeddings.weight
         expected = words.vectors(table / table.std(), model.final_norm.weight, texts)
     torch.testing.assert_close(found, expected, atol=2e-3, rtol=0)
+
+
+def test_a_batch_is_of_one_source_and_an_epoch_has_every_pair_that_fills_one():
+    import words
+
+    counts = {"prose": 35, "code": 20, "few": 3}
+    nothing = np.zeros(1)
+    pairs = [words.Pair(np.array([i]), nothing, source) for source, count in counts.items() for i in range(count)]
+    made = words.batches(pairs, 8, seed=1)
+    epochs = [[next(made) for _ in range(4 + 2 + 1)] for _ in range(2)]
+    for epoch in epochs:
+        assert all(len({pair.source for pair in batch}) == 1 for batch in epoch)
+        assert sorted(len(batch) for batch in epoch) == [3, *[8] * 6]
+        seen = [(pair.source, int(pair.anchor[0])) for batch in epoch for pair in batch]
+        assert len(seen) == len(set(seen)) == 8 * 6 + 3
+        assert sum(source == "prose" for source, _ in seen) == 32
+    orders = [[(batch[0].source, int(batch[0].anchor[0])) for batch in epoch] for epoch in epochs]
+    assert orders[0] != orders[1]
 
 
 def test_the_strongest_numbers_come_first_and_vectors_are_the_same():
@@ -386,6 +476,86 @@ def test_the_plain_run_reads_the_mixture_by_its_weights(tmp_path):
         tokens[name] += documents.length(number)
         assert len(documents[number]["input_ids"]) == documents.length(number)
     assert tokens["long"] / sum(tokens.values()) == pytest.approx(0.5, abs=0.05)
+
+
+RECIPE_OF_TWO = """
+model: {num_hidden_layers: 2, hidden_size: 64, intermediate_size: 64, num_attention_heads: 1}
+stages: {only: {tokens: 1K, batch: {size: 256}, rows: {length: 64, room: 256}}}
+data: {sources: {one: {path: one, weight: 0.5}, two: {path: two, weight: 0.5}}}
+"""
+
+
+def test_a_plain_run_that_is_interrupted_reads_on_where_it_was_saved(tmp_path, monkeypatch):
+    import plain
+
+    monkeypatch.setattr(plain, "TRIED", 1)
+    monkeypatch.setattr(plain, "LOGGED", 2)
+    monkeypatch.setattr(plain, "SAVED", 4)
+    _, tokenizer = small_model()
+    draw = np.random.default_rng(3)
+    for name in ("one", "two"):
+        with write_shards(tmp_path / name, tokenizer) as writer:
+            for _ in range(50):
+                writer.append(draw.integers(5, 300, draw.integers(5, 30)).tolist())
+    (tmp_path / "recipe.yaml").write_text(RECIPE_OF_TWO)
+    steps: dict[int, list[int]] = {}
+    breaks: list[int] = []
+
+    class Broken(plain._Trainer):
+        def training_step(self, model, inputs, *words, **named):
+            steps[self.state.global_step] = inputs["attention_mask"].sum(1).tolist()
+            if self.state.global_step in breaks:
+                raise KeyboardInterrupt
+            return super().training_step(model, inputs, *words, **named)
+
+    monkeypatch.setattr(plain, "_Trainer", Broken)
+
+    def run(out: str) -> dict[int, list[int]]:
+        words = [
+            str(tmp_path),
+            "--recipe",
+            str(tmp_path / "recipe.yaml"),
+            "--minutes",
+            "1e-9",
+            "--out",
+            str(tmp_path / out),
+        ]
+        monkeypatch.setattr("sys.argv", ["plain.py", *words])
+        steps.clear()
+        plain.main()
+        return dict(steps)
+
+    lengths = run("whole")
+    assert list(lengths) == list(range(10))
+    breaks.append(6)
+    with pytest.raises(KeyboardInterrupt):
+        run("parted")
+    breaks.clear()
+    assert not (tmp_path / "parted").exists()
+    assert run("parted") == {step: lengths[step] for step in range(4, 10)}
+    whole, parted = (load_file(tmp_path / name / "model.safetensors") for name in ("whole", "parted"))
+    assert whole.keys() == parted.keys()
+    for name, weight in whole.items():  # what is hidden differs: transformers draws a batch ahead of its checkpoint
+        torch.testing.assert_close(parted[name], weight, rtol=0, atol=0.02)
+    facts = [json.loads((tmp_path / name / "training.json").read_text()) for name in ("whole", "parted")]
+    assert facts[0]["losses"][:2] == pytest.approx(facts[1]["losses"][:2], abs=1e-3)
+    assert [len(each["losses"]) for each in facts] == [5, 5]
+    assert facts[1]["seconds"] > 0
+    assert not (tmp_path / "parted.part").exists()
+
+
+def test_a_card_without_its_run_gets_other_judgements_and_keeps_the_rest():
+    import card
+
+    page = "# nano\n\n## Text\n\nold\n\n## After fine-tuning\n\n| worse |\n\n## Blanks\n\nkept\n\n## Recipes\n\n## Blanks in a recipe\n"
+    scores = {"pretrained": {"score": 0.9}, "scratch": {"score": 0.8}, "tf-idf": {"score": 0.7}}
+    found = card.judged_anew(page, {"downstream": {"sst2": scores}, "retrieval": {"BM25": {"scifact": 0.6}}})
+    assert found.startswith("# nano\n\n## Text\n\nold\n\n## After fine-tuning\n\n| task |")
+    assert "| sst2 | accuracy | 0.900 | 0.800 | 0.700 |" in found
+    assert "worse" not in found
+    assert "\n\n## Blanks\n\nkept\n\n## Retrieval\n\n| nDCG@10 | scifact |" in found
+    assert found.endswith("\n\n## Recipes\n\n## Blanks in a recipe\n")
+    assert card.judged_anew(found, {"downstream": {"sst2": scores}, "retrieval": {"BM25": {"scifact": 0.6}}}) == found
 
 
 def test_the_card_explains_the_rows_that_it_has():
