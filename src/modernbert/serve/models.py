@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 import math
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from torch import nn
 
 T = TypeVar("T")
+
+_MODEL = "model"
+"""What every run calls the folder of what it trained."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +84,7 @@ class Models:
         """Open each once.
 
         Args:
-            sources: packaged names, folders or Hub ids; `name=source` gives another name than a folder's last word.
+            sources: packaged names, folders or Hub ids; `name=source` gives another name than a folder's.
 
         Raises:
             UserError: two have one name, or one is no model.
@@ -88,8 +92,7 @@ class Models:
         opened: dict[str, Predictors] = {}
         for each in sources:
             alias, equals, source = each.partition("=")
-            # of a folder only its last word: where it lies is nobody's business
-            name = alias if equals else Path(each).name if Path(each).is_dir() else each
+            name = alias if equals else _name_of(Path(each)) if Path(each).is_dir() else each
             if name in opened:
                 raise UserError(f"{name!r} names two models: give one of them another name, as other={source or each}")
             opened[name] = open_predictors(source if equals else each, dtype=settings.dtype, device=settings.device)
@@ -236,6 +239,12 @@ class Models:
         self._num_running -= 1
         if not working.cancelled():
             working.exception()  # seen: nobody may be waiting for it
+
+
+def _name_of(folder: Path) -> str:
+    """Its last word, for where it lies is nobody's business; of the folder `model` of a run, the run's."""
+    named = Path(os.path.abspath(folder))
+    return named.parent.name if named.name == _MODEL and named.parent.name else named.name
 
 
 def _dtype(model: "nn.Module | Light") -> str:

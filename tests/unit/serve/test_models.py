@@ -1,4 +1,5 @@
 import asyncio
+import shutil
 import threading
 import time
 
@@ -65,6 +66,15 @@ def test_a_model_is_described(models):
 def test_a_folder_goes_by_its_last_word():
     models = Models.open([f"{folder_of('words')}/"], Settings(dtype="float32"))
     assert models.names() == ["words"]
+
+
+def test_what_a_run_has_trained_goes_by_the_name_of_the_run(tmp_path, monkeypatch):
+    for run in ("reviews", "topics"):
+        shutil.copytree(folder_of("words"), tmp_path / run / "model")
+    (tmp_path / "live").symlink_to(tmp_path / "topics" / "model")
+    monkeypatch.chdir(tmp_path / "reviews" / "model")
+    models = Models.open([".", "../../topics/model", "../../live"], Settings(dtype="float32"))
+    assert models.names() == ["reviews", "topics", "live"]
 
 
 def test_two_models_of_one_name_are_refused():
