@@ -66,7 +66,7 @@ def main() -> None:
         "--recipe", nargs="+", default=[HERE / "nano.yaml", HERE / "mixture.yaml"], help="whose text is counted"
     )
     words.add_argument("--tokenizer", type=Path, default=Path("runs/nano/tokenizer"))
-    words.add_argument("--epochs", type=float, default=3)
+    words.add_argument("--epochs", type=float, default=2)
     words.add_argument("--batch", type=int, default=1024)
     words.add_argument("--lr", type=float, default=0.02, help="of embeddings whose root mean square is 1")
     words.add_argument("--seed", type=int, default=17)
