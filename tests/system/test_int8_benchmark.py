@@ -27,7 +27,7 @@ def _data(home):
         [{"sentence": "a wonderful , moving film", "label": 1}, {"sentence": "dull , boring and stupid", "label": 1}],
     )
     pairs = [
-        ("a dog runs", "a dog is running", 5.0),
+        ("a dog runs", "a dog runs", 5.0),
         ("a dog runs", "stocks fell", 0.0),
         ("a bell", "a loud bell", 4.0),
     ]
