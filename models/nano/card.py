@@ -181,7 +181,11 @@ def _pairs(folder: Path) -> str:
     facts = json.loads((folder / "training.json").read_text())
     tail = statistics.mean(facts["losses"][-5:])
     code = facts.get("sources", {}).get("python")
-    share = f", {code:,} of them of code" if code else ""
+    share = (
+        f", {code:,} of them of code, mostly of packages under permissive licences (`models/nano/packages.txt`)"
+        if code
+        else ""
+    )
     return (
         "titles, sections and sentences with what follows them (arXiv, Wikipedia), docstrings with their functions (Python), "
         f"{facts['pairs']:,} pairs{share}, {facts['epochs']:g} times, each against all others of its batch of {facts['batch']:,}, in "
