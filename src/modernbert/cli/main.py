@@ -20,7 +20,12 @@ def main(words: Sequence[str] | None = None) -> int:
             return _refuse(mistake)
         verb.run()
     except UserError as mistake:
-        return _refuse(mistake)
+        code = _refuse(mistake)
+        if mistake.leaves_at_once:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(code)
+        return code
     except ModuleNotFoundError as missing:
         if (missing.name or "").split(".")[0] != "torch":
             raise

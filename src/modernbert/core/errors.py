@@ -5,10 +5,14 @@ A message has three parts: what was found, what was expected, what to do.
 
 from importlib import import_module
 from types import ModuleType
+from typing import ClassVar
 
 
 class UserError(ValueError):
     """The user's mistake: the command line prints the sentence and leaves with exit code 2."""
+
+    leaves_at_once: ClassVar[bool] = False
+    """Whether the process ends without taking anything down, for what would be taken down no longer can be."""
 
 
 class ConfigError(UserError):

@@ -29,6 +29,9 @@ PATIENCE = timedelta(minutes=10)
 class LostProcessError(UserError):
     """A process of the run is gone, and the others cannot go on without it."""
 
+    # Gloo's threads, still at work when Python takes them down, end the process by SIGABRT now and then.
+    leaves_at_once = True
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
