@@ -61,8 +61,9 @@ def _saved(folder: Path, kind: type, *, seed: int = 0, **changes: object) -> Pat
     config: ModelConfig = replace(trunk.config, max_position_embeddings=LONGEST, **changes)  # type: ignore[arg-type]
     model = fresh(config, kind, seed=sum(map(ord, folder.name)))
     encoder_of(model).load_state_dict(trunk.model.state_dict())
+    chance = torch.Generator().manual_seed(seed)  # the same labels whatever ran before
     for parameter in model.classifier.parameters():
-        torch.nn.init.normal_(parameter, std=1.0)  # so that documents differ by more than rounding
+        torch.nn.init.normal_(parameter, std=1.0, generator=chance)  # so that documents differ by more than rounding
     save(model, folder)
     tokenizer.save(folder)
     return folder
