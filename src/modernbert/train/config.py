@@ -17,6 +17,11 @@ def _check_adam(lr: float, betas: tuple[float, float], eps: float, weight_decay:
         raise ConfigError(f"betas lie in [0, 1): found {betas}")
 
 
+def _check_embeddings(share: float) -> None:
+    if share <= 0:
+        raise ConfigError(f"embeddings is {share}, expected their rate in learning rates, above 0")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StableAdamW:
     """AdamW whose step shrinks when gradients outgrow their history; it replaces gradient clipping (arXiv 2304.13013)."""
@@ -34,8 +39,7 @@ class StableAdamW:
 
     def __post_init__(self) -> None:
         _check_adam(self.lr, self.betas, self.eps, self.weight_decay)
-        if self.embeddings <= 0:
-            raise ConfigError(f"embeddings is {self.embeddings}, expected their rate in learning rates, above 0")
+        _check_embeddings(self.embeddings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +74,12 @@ class Muon:
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-6
     weight_decay: float = 1e-5
+    embeddings: float = 1.0
+    """As in `stable-adamw`."""
 
     def __post_init__(self) -> None:
         _check_adam(self.lr, self.betas, self.eps, self.weight_decay)
+        _check_embeddings(self.embeddings)
         if not 0 <= self.momentum < 1:
             raise ConfigError(f"momentum is {self.momentum}, expected a number in [0, 1)")
         if self.rms <= 0:

@@ -101,7 +101,8 @@ def _muon_groups(named: list[tuple[str, nn.Parameter]], settings: Muon) -> list[
         groups.append(
             {"params": params, "decays": True, "matrices": number, "rms": settings.rms, "momentum": settings.momentum}
         )
-    rest = _by_decay([(name, parameter) for name, parameter in named if name not in matrices])
+    others = [(name, parameter) for name, parameter in named if name not in matrices]
+    rest = _embeddings_apart(_by_decay(others), others, settings.embeddings)
     return groups + [{**group, "betas": settings.betas, "eps": settings.eps} for group in rest]
 
 

@@ -54,10 +54,11 @@ def test_muon_takes_the_matrices_of_the_layers_by_how_many_they_hold():
     }
 
 
-def test_embeddings_may_have_a_rate_of_their_own_and_decay_as_the_others_do():
+@pytest.mark.parametrize("kind", [StableAdamW, Muon])
+def test_embeddings_may_have_a_rate_of_their_own_and_decay_as_the_others_do(kind):
     model = fresh(tiny_config(), MaskedLM)
     before = {name: parameter.detach().double().clone() for name, parameter in model.named_parameters()}
-    optimizer = make_optimizer(model, StableAdamW(lr=1e-2, embeddings=0.25))
+    optimizer = make_optimizer(model, kind(lr=1e-2, embeddings=0.25))
     rates = {name: group["lr"] for group in optimizer.param_groups for name in _names(model, group)}
     assert rates.pop("model.embeddings.tok_embeddings.weight") == 0.25e-2
     assert set(rates.values()) == {1e-2}
@@ -70,9 +71,10 @@ def test_embeddings_may_have_a_rate_of_their_own_and_decay_as_the_others_do():
         assert error(parameter, (0.5 if parameter.ndim > 1 else 1.0) * before[name]) < 1e-7
 
 
-def test_embeddings_at_no_rate_are_refused():
+@pytest.mark.parametrize("kind", [StableAdamW, Muon])
+def test_embeddings_at_no_rate_are_refused(kind):
     with pytest.raises(ConfigError, match=r"embeddings is 0\.0, expected their rate in learning rates, above 0"):
-        StableAdamW(embeddings=0.0)
+        kind(embeddings=0.0)
 
 
 @KINDS
