@@ -5,6 +5,8 @@
 
 DATA.yaml names token shards: `data: {sources: {wiki: {path: ...}}, held_out: {wiki: ...}}`. A choice is a file in
 benchmarks/ablations, laid over base.yaml; `--folder` takes the files of another folder, such as models/nano/ablations.
+`--probe TASK` asks each model for more than its loss: TASK holds train.jsonl and test.jsonl (or .jsonl.xz) with text and label, and a
+linear model over the mean of the last layer, nothing of it trained, has to tell the labels.
 """
 
 import argparse
@@ -20,12 +22,18 @@ from typing import Any
 
 from modernbert.core.config import read
 from modernbert.core.files import write_atomically
+from modernbert.core.log import say
+from modernbert.core.quantities import Tokens
+from modernbert.core.script import as_script
+from modernbert.data.records import read_records
+from modernbert.retrieval.embedder import Embedder
 from modernbert.train.config import Recipe
 from modernbert.train.journal import read_metrics
 
 FOLDER = Path(__file__).parent / "ablations"
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 NOISE = "other-seed"
+PROBE = "probe.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +56,12 @@ class Run:
     @property
     def accuracy(self) -> float:
         return sum(score["accuracy"] for score in self.scores.values()) / len(self.scores)
+
+    @property
+    def probe(self) -> float | None:
+        """Accuracy of the linear model, where it was asked for."""
+        path = self.folder / PROBE
+        return json.loads(path.read_text())["accuracy"] if path.exists() else None
 
 
 def sources_of(line: dict[str, Any]) -> dict[str, dict[str, float]]:
@@ -76,6 +90,22 @@ def finished(out: Path, folder: Path = FOLDER) -> list[Run]:
     return [Run(name=name, folder=out / name, evaluations=read_metrics(out / name, "evaluation")) for name in done]
 
 
+def probe(run: Run, task: Path) -> None:
+    """What a linear model reads from the frozen one, written beside it."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    embedder = Embedder.from_pretrained(str(run.folder / "model"))
+    (vectors, labels), (asked, right) = (
+        (embedder.encode([str(row["text"]) for row in rows]), [row["label"] for row in rows])
+        for rows in ([row.values for row in read_records(str(task / f"{split}.jsonl*"))] for split in ("train", "test"))
+    )
+    linear = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, C=0.1)).fit(vectors, labels)
+    with write_atomically(run.folder / PROBE, "w") as file:
+        json.dump({"task": task.name, "accuracy": float(linear.score(asked, right))}, file)
+
+
 def purpose(name: str, folder: Path = FOLDER) -> str:
     """The first line of the recipe's comment."""
     return (folder / f"{name}.yaml").read_text(encoding="utf-8").partition("\n")[0].lstrip("# ")
@@ -85,7 +115,9 @@ def page(runs: Sequence[Run], folder: Path = FOLDER, picture: str = "ablations.p
     base = next(run for run in runs if run.name == "base")
     noise = next((abs(run.loss - base.loss) for run in runs if run.name == NOISE), None)
     recipe = read(Recipe, base.folder / "resolved.json")
-    (stage,) = recipe.stages.values()
+    budget = sum(int(stage.tokens) for stage in recipe.stages.values())
+    longest = max(stage.rows.length for stage in recipe.stages.values())
+    probed = next((json.loads((run.folder / PROBE).read_text())["task"] for run in runs if run.probe is not None), None)
     read_from = ", ".join(recipe.data.sources)
     is_papers = folder == FOLDER
     shape = recipe.model
@@ -98,20 +130,26 @@ def page(runs: Sequence[Run], folder: Path = FOLDER, picture: str = "ablations.p
         if is_papers
         else f"# Choices for {folder.resolve().parent.name}, on a small budget",
         "",
-        f"Each line is a run of {size} over {stage.tokens}, from {read_from}; documents of up to",
-        f"{stage.rows.length}. All but `{NOISE}` see the same text in the same order and are judged on the same held-out text under",
+        f"Each line is a run of {size} over {Tokens(budget)}, from {read_from}; documents of up to",
+        f"{longest}. All but `{NOISE}` see the same text in the same order and are judged on the same held-out text under",
         f"the same masks ({recipe.evaluation.rate:.0%}). So little training cannot prove a choice for two trillion tokens; it shows",
         "which of them can be seen at all. Learning rates were not tuned for each.",
         "",
-        "| run | tokens | held-out loss | against base | masked tokens found |",
-        "|---|---:|---:|---:|---:|",
+        f"| run | tokens | held-out loss | against base | masked tokens found |{f' {probed} |' if probed else ''}",
+        f"|---|---:|---:|---:|---:|{'---:|' if probed else ''}",
         *(
             f"| [{run.name}]({way}/{run.name}.yaml) | {run.evaluations[-1]['tokens'] / 1e6:.1f}M | {run.loss:.3f} | "
             f"{'' if run is base else f'{run.loss - base.loss:+.3f}'} | {run.accuracy:.1%} |"
+            + ("" if probed is None else " |" if run.probe is None else f" {run.probe:.3f} |")
             for run in sorted(runs, key=lambda run: run.loss)
         ),
         "",
     ]
+    if probed:
+        lines += [
+            f"{probed}: accuracy of a linear model over the mean of the last layer, of which nothing was trained for it.",
+            "",
+        ]
     if noise is not None:
         lines += [
             f"Two runs of the base that differ in nothing but the seed are {noise:.3f} apart, mostly by when they leave the plateau:",
@@ -174,6 +212,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, default=FOLDER, help="the choices: base.yaml and what is laid over it")
     parser.add_argument("--only", nargs="*", help="some of the choices, by name")
     parser.add_argument("--jobs", type=int, default=2, help="runs at once, each on one core")
+    parser.add_argument("--probe", type=Path, metavar="TASK", help="what a linear model is to learn from each")
     parser.add_argument("--report", action="store_true", help="train nothing")
     parser.add_argument("--page", type=Path, default=DOCS / "ablations.md")
     chosen = parser.parse_args(words)
@@ -188,6 +227,10 @@ def main(words: Sequence[str] | None = None) -> int:
     if not any(run.name == "base" for run in runs):
         print(f"error: {chosen.out} holds no finished run of the base: train it first", file=sys.stderr)
         return 2
+    for run in runs if chosen.probe else []:
+        if run.probe is None:
+            say(f"{run.name}: {chosen.probe.name}")
+            probe(run, chosen.probe)
     picture(runs, chosen.page.with_suffix(".png"))
     with write_atomically(chosen.page, "w") as file:
         file.write(page(runs, chosen.folder, chosen.page.with_suffix(".png").name))
@@ -196,4 +239,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_script(main)

@@ -1,5 +1,6 @@
 """The pages of the ablations and of the three stages, written from runs of a second."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,28 @@ def test_the_page_of_the_ablations_compares_with_the_base(benchmarks, tmp_path, 
     folder = ROOT / "models" / "nano" / "ablations"
     other = ablations.page(ablations.finished(tmp_path / "runs", folder), folder)
     assert other.startswith("# Choices for nano, on a small budget\n")
+
+
+def test_a_linear_model_reads_labels_from_what_was_trained(benchmarks, tmp_path):
+    import ablations
+
+    whole = settings(tmp_path) | {"stages": {"train": settings(tmp_path)["stages"]["short"]}}
+    pretrain(read(Recipe, whole, {"run": str(tmp_path / "runs" / "base")}))
+    task, page = tmp_path / "praise", tmp_path / "page.md"
+    task.mkdir()
+    for split, some in (("train", range(40)), ("test", range(40, 60))):
+        rows = [{"text": f"a {word} film {i}", "label": word} for i in some for word in ("good", "bad")]
+        (task / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    words = ["data.yaml", "--out", str(tmp_path / "runs"), "--report", "--page", str(page), "--probe", str(task)]
+    assert ablations.main(words) == 0
+    (run,) = ablations.finished(tmp_path / "runs")
+    assert run.probe is not None
+    assert run.probe > 0.9
+    text = page.read_text()
+    assert "| masked tokens found | praise |" in text
+    assert f" {run.probe:.3f} |\n" in text
+    words[-1] = str(tmp_path / "nowhere")  # what is known is not asked again
+    assert ablations.main(words) == 0
 
 
 def test_without_a_base_there_is_nothing_to_compare_with(benchmarks, tmp_path, capsys):
