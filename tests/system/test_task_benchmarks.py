@@ -1,5 +1,6 @@
 """The two fine-tuning benchmarks on a small model: they compare before they measure, and their tables hold what was found."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -35,13 +36,14 @@ def test_outputs_that_differ_stop_the_benchmark():
         finetune._check(predictors)
 
 
-def test_tasks_are_run_once_by_both_and_tabled(tmp_path, capsys):
+def test_tasks_are_run_once_by_both_and_tabled(tmp_path, monkeypatch, capsys):
     import tasks
 
+    monkeypatch.setattr(tasks, "PAGE", tmp_path / "page.md")
     small_checkpoint(tmp_path / "model")
     write_set(tmp_path / "data" / "stsb", measured)
     words = [str(tmp_path / "data"), "--model", str(tmp_path / "model"), "--tasks", "stsb", "--seeds", "1", "2"]
-    words += ["--settings", "max_steps=2", "--out", str(tmp_path / "out"), "--no-write"]
+    words += ["--settings", "max_steps=2", "--out", str(tmp_path / "out")]
     tasks.main(words)
     first = capsys.readouterr().out
     times = [path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.json")]
@@ -50,3 +52,8 @@ def test_tasks_are_run_once_by_both_and_tabled(tmp_path, capsys):
     assert capsys.readouterr().out == first
     assert times == [path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.json")]
     assert "| stsb | spearman | 48 |" in first
+    assert first.strip() in (tmp_path / "page.md").read_text()
+    assert (tmp_path / "page.png").read_bytes().startswith(b"\x89PNG")
+    curve = json.loads((tmp_path / "out" / "stsb-1-ours.json").read_text())["curve"]
+    assert any("loss" in line for line in curve)
+    assert any("eval_spearman" in line for line in curve)
