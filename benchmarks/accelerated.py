@@ -30,6 +30,7 @@ from modernbert import accelerate, restore
 from modernbert.bench.machine import Machine, examine
 from modernbert.bench.timing import alternate, paired_ratio
 from modernbert.core.files import write_atomically
+from modernbert.core.script import as_script
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.demo.corpus import standard_library
 from modernbert.model.config import SIZES
@@ -308,4 +309,4 @@ def _page(size: str, parities: list[Parity], speeds: list[Speed], machine: Machi
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

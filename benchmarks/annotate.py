@@ -40,6 +40,7 @@ from typing import Any
 
 from modernbert.bench.machine import examine
 from modernbert.core.files import write_json
+from modernbert.core.script import as_script
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -483,4 +484,4 @@ def _kill_lines(found: dict[str, Any]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

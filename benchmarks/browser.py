@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 
 from modernbert.bench.machine import Machine, examine
 from modernbert.core.errors import require
+from modernbert.core.script import as_script
 from modernbert.export.browser import RUNTIME, Bundle, export_browser
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -165,4 +166,4 @@ def _page(model: str, lines: list[str], machine: Machine) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -28,6 +28,7 @@ from modernbert.bench.machine import Machine, examine
 from modernbert.core.files import write_atomically
 from modernbert.core.log import progress, say
 from modernbert.core.packaged import DEFAULT
+from modernbert.core.script import as_script
 from modernbert.demo.corpus import standard_library
 from modernbert.retrieval.index.search import Mode
 from modernbert.retrieval.search.found import Found
@@ -253,4 +254,4 @@ def _page(record: dict[str, Any], machine: Machine, built: Sequence[Built], rows
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

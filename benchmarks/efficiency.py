@@ -4,12 +4,14 @@ modernbert bench --out runs/bench ...      # hours, on a quiet machine
 python benchmarks/efficiency.py runs/bench
 """
 
+import argparse
 import re
 import shutil
-import sys
 from pathlib import Path
 
 from modernbert.core.files import write_atomically
+from modernbert.core.log import say
+from modernbert.core.script import as_script
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 
@@ -26,5 +28,12 @@ def publish(study: Path, docs: Path = DOCS) -> Path:
     return docs / "efficiency.md"
 
 
+def main() -> None:
+    """Of the study in this folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("study", type=Path)
+    say(f"wrote {publish(parser.parse_args().study)}")
+
+
 if __name__ == "__main__":
-    print(f"wrote {publish(Path(sys.argv[1]))}", file=sys.stderr)
+    as_script(main)

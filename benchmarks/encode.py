@@ -22,6 +22,7 @@ import torch
 
 from modernbert.bench.machine import Machine, examine
 from modernbert.bench.timing import Timing, alternate, paired_ratio
+from modernbert.core.script import as_script
 from modernbert.model.config import SIZES, ModelConfig
 from modernbert.model.counts import forward_flops
 from modernbert.model.encoder import Encoder
@@ -314,4 +315,4 @@ def _page(size: str, rows: list[Row], machine: Machine, *, is_compiled: bool) ->
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -23,6 +23,7 @@ import torch
 
 from modernbert.bench.machine import Machine, examine
 from modernbert.bench.timing import Timing, alternate, paired_ratio
+from modernbert.core.script import as_script
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.model.config import SIZES
 from modernbert.model.encoder import Encoder
@@ -324,4 +325,4 @@ def _page(lines: list[str], longest: int, machine: Machine) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

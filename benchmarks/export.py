@@ -22,6 +22,7 @@ from encode import lengths_of
 from modernbert.bench.machine import Machine, examine
 from modernbert.bench.timing import alternate, paired_ratio
 from modernbert.core.errors import UserError
+from modernbert.core.script import as_script
 from modernbert.export.check import difference
 from modernbert.export.source import read_source
 from modernbert.export.write import export
@@ -222,4 +223,4 @@ def _page(size: str, lines: list[str], machine: Machine) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -29,6 +29,7 @@ from transformers.utils import logging as stock_logging
 from modernbert import accelerate
 from modernbert.bench.machine import examine
 from modernbert.bench.timing import Timing, alternate, times_faster
+from modernbert.core.script import as_script
 from modernbert.data.records import read_records
 from modernbert.model.hub import tokenizer_folder
 from modernbert.model.precision import best_precision
@@ -281,4 +282,4 @@ def _page(lines: list[str], texts: Texts, options: argparse.Namespace, load_befo
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -19,6 +19,7 @@ from pathlib import Path
 from modernbert.bench.machine import examine
 from modernbert.bench.timing import Timing, alternate, times_faster
 from modernbert.core.files import write_atomically
+from modernbert.core.script import as_script
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "benchmarks-first-answer.md"
 
@@ -129,4 +130,4 @@ def _page(lines: Sequence[str], machine: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -34,6 +34,7 @@ import numpy as np
 from modernbert.bench import memory
 from modernbert.bench.machine import examine
 from modernbert.core.files import write_json
+from modernbert.core.script import as_script
 from modernbert.retrieval.index.index import Index
 from modernbert.retrieval.index.manifest import Settings
 from modernbert.retrieval.index.record import Query, Record
@@ -459,4 +460,4 @@ def _page(kept: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

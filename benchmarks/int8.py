@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from modernbert.bench.machine import examine
+from modernbert.core.script import as_script
 from modernbert.data.records import Record, read_records
 from modernbert.demo.corpus import docstrings, standard_library
 from modernbert.export.check import MOST_LOST
@@ -144,4 +145,4 @@ def _page(lines: list[str], machine: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -20,6 +20,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from modernbert.bench.machine import Machine, examine
 from modernbert.bench.timing import Timing, alternate, paired_ratio
 from modernbert.core.files import write_atomically
+from modernbert.core.script import as_script
 from modernbert.model.counts import pairs_in_window
 from modernbert.ops.attention import attend
 from modernbert.ops.packed import Packed
@@ -156,4 +157,4 @@ def page(rows: Sequence[Row], machine: Machine) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -25,6 +25,7 @@ from contenders import LENGTH, RATE, Contender, Ours, Step, Stock, concatenated,
 from modernbert.bench.machine import Machine, examine
 from modernbert.bench.timing import Timing, alternate, paired_ratio
 from modernbert.core.quantities import Tokens
+from modernbert.core.script import as_script
 from modernbert.core.seeds import Seeds
 from modernbert.data.config import Masking, Rows, Source
 from modernbert.data.loader import Loader
@@ -314,4 +315,4 @@ def _page(rows: list[Row], text: Text, machine: Machine, load: float, fuses: boo
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

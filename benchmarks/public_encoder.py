@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from modernbert.core.errors import UserError
 from modernbert.core.files import content_hash
+from modernbert.core.script import as_script
 from modernbert.retrieval.evaluation.collection import read_collection
 from modernbert.retrieval.evaluation.contenders import STOCK, Contender, rankers
 from modernbert.retrieval.evaluation.evaluate import Result, evaluate
@@ -111,4 +112,4 @@ def _page(lines: list[str], found: Result) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

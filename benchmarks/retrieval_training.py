@@ -27,6 +27,7 @@ from transformers.utils import logging as stock_logging
 from modernbert import accelerate
 from modernbert.bench.machine import examine
 from modernbert.bench.timing import Timing, alternate, times_faster
+from modernbert.core.script import as_script
 from modernbert.model.hub import tokenizer_folder
 from modernbert.retrieval.training.config import Kind, TrainRetrieval
 from modernbert.retrieval.training.examples import Example, read_examples, to_columns
@@ -194,4 +195,4 @@ def _page(lines: list[str], lengths: list[int], options: argparse.Namespace, loa
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -17,6 +17,7 @@ from pathlib import Path
 from modernbert.bulk.drive import drive
 from modernbert.bulk.pool import Done, Ready
 from modernbert.bulk.sidecar import Sidecar
+from modernbert.core.script import as_script
 from modernbert.data.corpus_files import CorpusFile
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "scale.md"
@@ -217,4 +218,4 @@ def _words(name: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

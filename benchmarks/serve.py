@@ -31,6 +31,7 @@ import torch
 from http_client import Answer
 from load import Load, closed_loop, highest_rate, open_loop
 from modernbert.bench.machine import Machine, examine
+from modernbert.core.script import as_script
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.model.config import SIZES
 from modernbert.model.encoder import Encoder
@@ -302,4 +303,4 @@ def _asked(python: str) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

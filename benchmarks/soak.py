@@ -25,6 +25,7 @@ import numpy as np
 from http_client import Answer
 from load import Check, Load, closed_loop, open_loop
 from modernbert.bench.machine import Machine, examine
+from modernbert.core.script import as_script
 from modernbert.model.hub import folder_of
 from modernbert.retrieval.embedder import Embedder
 from real_texts import texts
@@ -216,4 +217,4 @@ def _page(lines: list[str], options: argparse.Namespace, machine: Machine) -> st
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -20,6 +20,7 @@ from ablations import DOCS, mean_loss, sources_of
 from modernbert.core.config import read
 from modernbert.core.files import write_atomically
 from modernbert.core.quantities import Tokens
+from modernbert.core.script import as_script
 from modernbert.core.seeds import Seeds
 from modernbert.train.config import Recipe
 from modernbert.train.corpora import Corpora
@@ -209,4 +210,4 @@ def main(words: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    as_script(main)
