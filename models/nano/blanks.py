@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from modernbert.core.files import write_atomically
+from modernbert.core.script import as_script
 from modernbert.tasks.fill_mask import MaskFiller
 
 BLANKS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
@@ -57,19 +58,42 @@ BLANKS: dict[str, tuple[tuple[str, tuple[str, ...]], ...]] = {
         ("class Dog(Animal):\n    def __init__(self):\n        [MASK]().__init__()", ("super",)),
         ("assert result [MASK] None", ("is",)),
     ),
+    "Chinese": (
+        ("中华人民共和国的首都是[MASK]。", ("北京", "北京市")),
+        ("[MASK]是日本的首都。", ("东京", "東京")),
+        ("他出生于1970年，是一名[MASK]。", ("演员", "歌手", "作家", "政治家", "教授", "记者")),
+        ("這部電影由他[MASK]演。", ("主", "導", "飾")),
+        ("我们[MASK]天去公园。", ("明", "今", "昨", "每")),
+        ("她是一位美国女[MASK]。", ("演员", "演員", "歌手", "性", "作家")),
+        ("第二次世界[MASK]战结束于1945年。", ("大",)),
+        ("台北市位於[MASK]。", ("臺灣", "台灣", "台湾")),
+    ),
+    "Japanese": (
+        ("吾輩は猫で[MASK]。", ("ある", "あります", "す")),
+        ("彼は部屋を[MASK]て行った。", ("出", "でて", "抜け")),
+        ("私は昨日、東京[MASK]行きました。", ("へ", "に", "まで")),
+        ("雨が降って[MASK]た。", ("い", "き", "来")),
+        ("そう思ったけれど[MASK]、何も云わなかった。", ("も",)),
+        ("日本の首都は[MASK]である。", ("東京",)),
+        ("母は台所[MASK]飯を炊いている。", ("で",)),
+        ("彼女の顔は[MASK]くなった。", ("赤", "白", "青", "蒼", "暗")),
+    ),
 }
 """By kind: texts with one mask, and the words that a person would accept."""
+ENGLISH = ("facts", "grammar", "code")
 
 
 def main() -> None:
     """Fill all of them, write."""
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     words.add_argument("--model", default="nano")
+    words.add_argument("--kinds", nargs="+", choices=BLANKS, default=ENGLISH)
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
     filler = MaskFiller.from_pretrained(given.model, dtype=torch.float32)
     rows = []
-    for kind, blanks in BLANKS.items():
+    for kind in given.kinds:
+        blanks = BLANKS[kind]
         filled = filler.fill([text for text, _ in blanks], top_k=20)
         for (text, wanted), masks in zip(blanks, filled, strict=True):
             found = [guess.token.strip() for guess in masks[0]]
@@ -80,4 +104,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

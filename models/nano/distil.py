@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 
 from modernbert.core.files import atomic_folder
 from modernbert.core.log import say
+from modernbert.core.script import as_script
 from modernbert.data.sources import read_documents
 from modernbert.tasks.tag import Tagger
 
@@ -144,4 +145,4 @@ def _lines(text: str) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

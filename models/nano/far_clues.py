@@ -18,6 +18,7 @@ import torch
 
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
+from modernbert.core.script import as_script
 from modernbert.data.shards import Shards
 from modernbert.model.heads import MaskedLM
 from modernbert.model.store import load
@@ -150,4 +151,4 @@ def _logs(model: MaskedLM, documents: list[torch.Tensor], places: list[list[int]
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -14,6 +14,7 @@ from seqeval.metrics import f1_score
 from two_sided import LABELS
 
 from modernbert.core.files import write_atomically
+from modernbert.core.script import as_script
 from modernbert.tasks.classify import TextClassifier
 from modernbert.tasks.tag import Tagger
 
@@ -55,4 +56,4 @@ def entities(model: str, path: Path) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

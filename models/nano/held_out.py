@@ -2,7 +2,8 @@
 
     python models/nano/held_out.py HELD_OUT --shards SHARDS --models nano=FOLDER plain=FOLDER --out results/held-out.json
 
-HELD_OUT and SHARDS are folders of token shards, one folder a source, as `modernbert data tokenize` writes them. Every model
+HELD_OUT and SHARDS are folders of token shards, one folder a source, as `modernbert data tokenize` writes them; where a source has
+its own folder of what was held out (`--hold-out`), that is read. Every model
 sees the same documents under the same masks (15 %, all shown as the recipe's evaluation shows them). Bits a byte are the
 surprise of the hidden tokens over the bytes that they spell, so that vocabularies can be compared.
 """
@@ -22,10 +23,12 @@ from scipy.sparse import coo_array, csr_array
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
 from modernbert.core.quantities import Tokens
+from modernbert.core.script import as_script
 from modernbert.core.seeds import Seeds
 from modernbert.data.config import Rows
 from modernbert.data.loader import MaskedBatch, held_out_rows
 from modernbert.data.shards import Shards
+from modernbert.data.tokenize import HELD_OUT
 from modernbert.model.heads import MaskedLM
 from modernbert.model.store import load
 from modernbert.ops.loss import IGNORE
@@ -68,15 +71,16 @@ def main() -> None:
     words.add_argument("--length", type=int, default=1024, help="longest document")
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
-    sources = sorted(path.name for path in given.held_out.iterdir() if path.is_dir())
-    counted = Counted.over([Shards.open(given.shards / name) for name in sources])
+    held_out = {path.name: path for path in sorted(given.held_out.iterdir()) if path.is_dir()}
+    held_out = {name: path / HELD_OUT if (path / HELD_OUT).is_dir() else path for name, path in held_out.items()}
+    counted = Counted.over([Shards.open(given.shards / name) for name in held_out])
     predictors: dict[str, Predictor] = {"unigram": Unigram(counted), "bigram": Bigram(counted)}
     for word in given.models:
         name, _, folder = word.partition("=")
         predictors[name] = Trained(load(folder or name, MaskedLM, dtype=torch.float32))
     results: dict[str, dict[str, object]] = {}
-    for name in sources:
-        shards = Shards.open(given.held_out / name)
+    for name, folder in held_out.items():
+        shards = Shards.open(folder)
         rows = Rows(length=Tokens(given.length), room=Tokens(max(8192, given.length)))
         seeds = Seeds(Seeds(0).for_("held out", name))
         batches = list(held_out_rows(shards, rows, rate=RATE, seeds=seeds, tokens=Tokens(given.tokens)))
@@ -182,4 +186,4 @@ class Bigram:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

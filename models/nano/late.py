@@ -28,6 +28,7 @@ from words import Pair, batches, counted, encoded, mean_loss, silence
 from modernbert.core.files import atomic_folder
 from modernbert.core.heap import keep_large_blocks
 from modernbert.core.log import say
+from modernbert.core.script import as_script
 from modernbert.model.encoder import Encoder
 from modernbert.model.hub import folder_of, tokenizer_folder
 from modernbert.model.store import load
@@ -172,4 +173,4 @@ def _counted(texts: list[np.ndarray]) -> tuple[np.ndarray, Tensor]:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

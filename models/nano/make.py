@@ -10,11 +10,12 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from modernbert.core.log import say
+from modernbert.core.script import as_script
 from modernbert.train.journal import read_metrics
 
 HERE = Path(__file__).parent
@@ -44,13 +45,18 @@ def main() -> None:
     words.add_argument("--out", type=Path, default=Path("runs/nano"), help="the recipes name runs/nano")
     words.add_argument("--until", help="last step, by what it makes")
     given = words.parse_args()
-    for step in steps(given.corpus, given.task_data, given.out):
+    carry_out(steps(given.corpus, given.task_data, given.out), until=given.until)
+
+
+def carry_out(planned: Iterable[Step], *, until: str | None = None) -> None:
+    """What is not there yet is made, up to the step that makes a file or folder called `until`."""
+    for step in planned:
         if not step.made.exists():
             say(f"making {step.made}")
             first, *rest = map(str, step.words)
             run = [first, *rest] if first.endswith(".py") else ["-m", "modernbert.cli.main", first, *rest]
             subprocess.run([sys.executable, *run], check=True)
-        if given.until == step.made.name:
+        if until == step.made.name:
             return
 
 
@@ -146,4 +152,4 @@ def last_of(run: Path, stage: str) -> Path:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

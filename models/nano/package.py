@@ -20,6 +20,7 @@ from safetensors.torch import save as as_bytes
 from modernbert.core import packaged
 from modernbert.core.errors import UserError
 from modernbert.core.files import content_hash, write_atomically
+from modernbert.core.script import as_script
 from modernbert.model.adapter import WEIGHTS
 from modernbert.model.adapter_config import CONFIG, is_adapter
 from modernbert.model.folder import copy_modules, copy_tokenizer
@@ -94,4 +95,4 @@ def _copy_facts(source: Path, out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -23,6 +23,7 @@ from zipfile import ZipFile
 
 from modernbert.core.files import atomic_folder
 from modernbert.core.log import say
+from modernbert.core.script import as_script
 
 PACKAGES = Path(__file__).with_name("packages.txt")
 PERMISSIVE = re.compile(r"\b(MIT|BSD|0BSD|Apache|ISC|ISCL|HPND)\b|BSD-\d")
@@ -91,4 +92,4 @@ def licence_of(told: Message) -> str:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -24,6 +24,7 @@ from textwrap import dedent
 
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
+from modernbert.core.script import as_script
 from modernbert.demo.corpus import standard_library
 
 LONGEST = 2_000
@@ -160,4 +161,4 @@ def _functions_of(text: str) -> Iterator[tuple[ast.FunctionDef | ast.AsyncFuncti
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -36,6 +36,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from modernbert.core.files import atomic_folder, write_atomically
 from modernbert.core.log import say
+from modernbert.core.script import as_script
 from modernbert.data.shards import Shards
 from modernbert.model.config import SIZES
 from modernbert.model.hf_config import to_mapping
@@ -205,4 +206,4 @@ def _endless(count: int, rng: np.random.Generator) -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

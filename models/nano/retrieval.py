@@ -16,6 +16,7 @@ from pairs import functions
 
 from modernbert.core.files import write_atomically
 from modernbert.core.log import say
+from modernbert.core.script import as_script
 from modernbert.demo.corpus import standard_library
 from modernbert.model.hub import folder_of
 from modernbert.retrieval.embedder import Embedder
@@ -77,4 +78,4 @@ def library() -> Collection:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

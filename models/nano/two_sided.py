@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 
 from modernbert.core.files import atomic_folder
+from modernbert.core.script import as_script
 from modernbert.model.folder import copy_tokenizer
 from modernbert.model.heads import SequenceClassifier
 from modernbert.model.revisions import TRAINING
@@ -47,4 +48,4 @@ def two_sided(model: SequenceClassifier) -> SequenceClassifier:
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -30,6 +30,7 @@ from torch.nn import functional
 from modernbert.core.files import atomic_folder
 from modernbert.core.heap import keep_large_blocks
 from modernbert.core.log import say
+from modernbert.core.script import as_script
 from modernbert.model.encoder import Encoder
 from modernbert.model.folder import copy_tokenizer
 from modernbert.model.store import save
@@ -210,4 +211,4 @@ def batches(pairs: Sequence[Pair], batch: int, seed: int) -> Iterator[list[Pair]
 
 
 if __name__ == "__main__":
-    main()
+    as_script(main)

@@ -2,6 +2,7 @@
 
 import json
 import lzma
+import random
 import re
 import shutil
 import subprocess
@@ -40,6 +41,19 @@ SMALL = {
         r"tokens: 3.75M": "tokens: 8K",
         r"at_least: \d+": "at_least: 64",
     },
+    "zh_ja.yaml": {
+        r"num_hidden_layers: 4, hidden_size: 128, intermediate_size: 192, num_attention_heads: 2": (
+            "num_hidden_layers: 2, hidden_size: 64, intermediate_size: 96, num_attention_heads: 1"
+        ),
+        r"tokens: 7M": "tokens: 12K",
+        r"over: 7M": "over: 8K",
+        r"warmup: 40K": "warmup: 2K",
+        r"tokens: 0.5M": "tokens: 8K",
+        r"tokens: 2M": "tokens: 8K",
+        r"at_least: \d+": "at_least: 64",
+        r"every: 1M, tokens: 20K": "tokens: 2K",
+        r"^data:": "data:\n  most_epochs: 1000",
+    },
     "mixture.yaml": {r"every: 1M, tokens: 20K": "tokens: 2K", r"^data:": "data:\n  most_epochs: 1000"},
 }
 """What differs from the recipes as they are: sizes and budgets."""
@@ -76,6 +90,8 @@ def make(tmp_path, monkeypatch):
     monkeypatch.setattr(
         sys, "executable", warm_python("modernbert.train.pretrain")
     )  # of two dozen steps, each a process
+    for name in ("make", "zh_ja"):  # of an earlier test's copy
+        monkeypatch.delitem(sys.modules, name, raising=False)
     import make
 
     monkeypatch.setattr(make, "VOCABULARY", 512)
@@ -122,3 +138,38 @@ def test_text_becomes_a_packaged_model_with_a_head_and_a_card(make, tmp_path, mo
     ):
         assert told in card
     assert card.count("| nano, decay |") == 1
+
+
+SENTENCES = {
+    "zh": ("我们今天去公园。", "北京是中国的首都。", "他出生于上海，是一名演员。", "这部电影很好看。", "酒店的房间很干净。", "河边有很多人。"),
+    "ja": ("吾輩は猫である。", "彼は部屋を出て行った。", "雨が降っていた。", "母は台所で飯を炊いている。", "東京へ行きました。", "彼女の顔は赤くなった。"),
+}  # fmt: skip
+
+
+def test_chinese_and_japanese_become_a_model_and_a_page(make, tmp_path, monkeypatch):
+    import zh_ja
+
+    monkeypatch.setattr(zh_ja, "VOCABULARY", 512)
+    monkeypatch.setattr(zh_ja, "UNUSED", 8)
+    draw = random.Random(17)
+    for name, sentences in SENTENCES.items():
+        with lzma.open(tmp_path / "corpus" / f"{name}-00000.jsonl.xz", "wt", encoding="utf-8") as lines:
+            for i in range(300):
+                text = "".join(draw.choices(sentences, k=40)) + str(i)
+                lines.write(json.dumps({"id": f"{name}-{i}", "text": text}) + "\n")
+    judged = tmp_path / "runs" / "zh-ja" / "judged"
+    judged.mkdir(parents=True)
+    scores = {"pretrained": {"score": 0.9}, "scratch": {"score": 0.8}, "tf-idf": {"score": 0.7}}
+    (judged / "downstream.json").write_text(json.dumps(dict.fromkeys(("chnsenticorp", "jsts"), scores)))
+    monkeypatch.setattr("sys.argv", ["zh_ja.py", "corpus", "--task-data", "tasks"])
+    zh_ja.main()
+    page = (tmp_path / "runs" / "zh-ja" / "README.md").read_text(encoding="utf-8")
+    for told in (
+        "| jsts | Spearman | 0.900 | 0.800 | 0.700 |",
+        "| bigram |",
+        "It starts from counted embeddings.",
+        "First guess right: Chinese ",
+        "吾輩は猫で",
+    ):
+        assert told in page
+    assert page.count("| zh-ja, decay |") == 1

@@ -5,6 +5,7 @@ import lzma
 import math
 import re
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -231,9 +232,46 @@ def test_a_task_is_learnt_by_counting_and_by_the_model(kind, tmp_path, monkeypat
         with lzma.open(tmp_path / "mine" / f"{split}.jsonl.xz", "wt") as file:
             file.writelines(json.dumps(row) + "\n" for row in ROWS[kind])
     package(tmp_path, monkeypatch)
-    assert downstream.judge("mine", "tf-idf", tmp_path, "wee", seed=1) > 0.5
-    monkeypatch.setitem(downstream.RATES, "scratch", 2e-3)
-    assert downstream.judge("mine", "scratch", tmp_path, "wee", seed=1) > 0.5
+    assert downstream.judge("mine", "tf-idf", tmp_path, "wee", seed=1)["score"] > 0.5
+    monkeypatch.setattr(downstream, "RATES", (2e-3,))
+    found = downstream.judge("mine", "scratch", tmp_path, "wee", seed=1)
+    assert found["score"] > 0.5
+    assert found["rate"] == 2e-3
+
+
+def test_rows_kept_back_choose_the_rate_and_never_the_test(tmp_path, monkeypatch):
+    import downstream
+
+    (tmp_path / "sst2").mkdir()
+    for split in ("train", "test"):
+        with lzma.open(tmp_path / "sst2" / f"{split}.jsonl.xz", "wt") as file:
+            file.writelines(json.dumps({"sentence": f"{split} {i}", "label": 0}) + "\n" for i in range(40))
+    scores = {3e-4: (0.4, 0.9), 1e-3: (0.6, 0.5)}
+
+    def trained(task, train, held, test, model, *, fresh, rate, seed):
+        names = [{row["sentence"] for row in rows} for rows in (train, held, test)]
+        assert [len(some) for some in names] == [36, 4, 40]
+        assert not names[0] & names[1]
+        return scores[rate]
+
+    monkeypatch.setattr(downstream, "_trained", trained)
+    found = downstream.judge("sst2", "pretrained", tmp_path, "wee", seed=1)
+    assert found == {"score": 0.5, "rate": 1e-3, "chosen_by": {3e-4: 0.4, 1e-3: 0.6}}
+
+
+def test_where_no_spaces_part_words_characters_are_counted(tmp_path, monkeypatch):
+    import downstream
+
+    places = "山川河海湖岛城村街桥"
+    for split, some in (("train", places[:8]), ("test", places[8:])):
+        (tmp_path / "mine").mkdir(exist_ok=True)
+        with lzma.open(tmp_path / "mine" / f"{split}.jsonl.xz", "wt", encoding="utf-8") as file:
+            rows = [{"text": f"这{at}{how}看", "label": label} for at in some for label, how in enumerate(("难", "好"))]
+            file.writelines(json.dumps(row) + "\n" for row in rows)
+    for counted, right in (("words", 0.5), ("characters", 1.0)):
+        task = replace(downstream.TASKS["sst2"], text=("text",), counted=counted)
+        monkeypatch.setitem(downstream.TASKS, "mine", task)
+        assert downstream.judge("mine", "tf-idf", tmp_path, "wee", seed=1) == {"score": right}
 
 
 def test_words_learn_pairs_and_the_model_computes_what_was_trained():
@@ -559,11 +597,13 @@ def test_a_card_without_its_run_gets_other_judgements_and_keeps_the_rest():
 
 
 def test_the_card_explains_the_rows_that_it_has():
-    import card
+    import card_parts
 
     row = {"wiki": {"accuracy": 0.5, "bits_per_byte": 1.0}}
-    assert "plain is the same shape" not in card._held_out({"unigram": row, "bigram": row, "nano": row})
-    assert "plain is the same shape" in card._held_out({"unigram": row, "bigram": row, "nano": row, "plain": row})
+    assert "plain is the same shape" not in card_parts.hidden_tokens({"unigram": row, "bigram": row, "nano": row})
+    assert "plain is the same shape" in card_parts.hidden_tokens(
+        {"unigram": row, "bigram": row, "nano": row, "plain": row}
+    )
 
 
 def test_retrieval_is_judged_on_both_sets_for_everybody(tmp_path, monkeypatch):
