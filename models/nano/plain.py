@@ -48,8 +48,8 @@ RECIPE = [Path(__file__).with_name(name) for name in ("nano.yaml", "mixture.yaml
 LONGEST = 1024
 BATCH = 16
 """Documents."""
-TRIED = 20
-"""Steps, by whose time it is told how many there will be."""
+TRIED, DRAWN = 20, 1000
+"""Steps by whose time it is told how many there will be, and steps of which it is known how long batches are."""
 LOGGED, SAVED = 50, 200
 """Steps; of the log's lines the last before a checkpoint stands at it."""
 
@@ -100,9 +100,11 @@ def main() -> None:
     if not plan.exists():
         with tempfile.TemporaryDirectory() as tried:
             seconds, _ = _train(recipe, given, TRIED, Path(tried))
+        # Twenty batches may be longer or shorter than most: what is told by them is the time of a token.
+        seconds_a_step = seconds / TRIED / _padded(recipe, given, TRIED) * _padded(recipe, given, DRAWN)
         part.mkdir(parents=True, exist_ok=True)
         with write_atomically(plan, "w") as file:
-            json.dump({"steps": max(10, round(TRIED * 60 * given.minutes / seconds))}, file)
+            json.dump({"steps": max(10, round(60 * given.minutes / seconds_a_step))}, file)
     steps = json.loads(plan.read_text())["steps"]
     say(f"{steps:,} steps in {given.minutes:g} minutes")
     seconds, trainer = _train(recipe, given, steps, part)
@@ -120,15 +122,11 @@ def main() -> None:
 def _train(recipe: Recipe, given: argparse.Namespace, steps: int, part: Path) -> tuple[float, Trainer]:
     """Seconds of so many steps, those of earlier runs in the same folder included; and the trainer behind the last."""
     set_seed(given.seed)
-    weights = {name: source.weight for name, source in recipe.data.sources.items()}
-    first = Shards.open(given.shards / next(iter(weights)))
+    documents, batches = _drawn(recipe, given, steps)
+    first = next(iter(documents.shards.values()))
     tokenizer = AutoTokenizer.from_pretrained(first.folder / "tokenizer")
     shape = with_vocabulary(SIZES[recipe.model] if isinstance(recipe.model, str) else recipe.model, first.vocabulary)
     model = ModernBertForMaskedLM(ModernBertConfig(**to_mapping(shape, architecture="", dtype="float32")))
-    documents = Documents(given.shards, weights, given.seed, BATCH * (steps + 1))
-    order = sorted(range(len(documents)), key=documents.length)
-    batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
-    np.random.default_rng(given.seed).shuffle(batches)
     watch = _Seconds()
     trainer = _Trainer(
         model=model,
@@ -156,6 +154,23 @@ def _train(recipe: Recipe, given: argparse.Namespace, steps: int, part: Path) ->
     trainer.batches, trainer.watch = batches, watch
     trainer.train(resume_from_checkpoint=get_last_checkpoint(str(part)))
     return watch.now(), trainer
+
+
+def _drawn(recipe: Recipe, given: argparse.Namespace, steps: int) -> tuple[Documents, list[list[int]]]:
+    """The documents of so many steps, and by number those of each batch; one batch more, that none ends early."""
+    weights = {name: source.weight for name, source in recipe.data.sources.items()}
+    documents = Documents(given.shards, weights, given.seed, BATCH * (steps + 1))
+    order = sorted(range(len(documents)), key=documents.length)
+    batches = [order[i : i + BATCH] for i in range(0, len(order), BATCH)]
+    np.random.default_rng(given.seed).shuffle(batches)
+    return documents, batches
+
+
+def _padded(recipe: Recipe, given: argparse.Namespace, steps: int) -> float:
+    """Tokens of a batch on the average, padding included."""
+    documents, batches = _drawn(recipe, given, steps)
+    longest = [max(map(documents.length, batch)) for batch in batches[:steps]]
+    return BATCH * float(np.mean(longest))
 
 
 class _Seconds(TrainerCallback):

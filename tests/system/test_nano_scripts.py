@@ -1,5 +1,6 @@
 """The scripts that make and judge the packaged model, piece by piece on small things."""
 
+import argparse
 import json
 import lzma
 import math
@@ -537,11 +538,13 @@ def test_a_plain_run_that_is_interrupted_reads_on_where_it_was_saved(tmp_path, m
                 writer.append(draw.integers(5, 300, draw.integers(5, 30)).tolist())
     (tmp_path / "recipe.yaml").write_text(RECIPE_OF_TWO)
     steps: dict[int, list[int]] = {}
+    padded: dict[int, int] = {}
     breaks: list[int] = []
 
     class Broken(plain._Trainer):
         def training_step(self, model, inputs, *words, **named):
             steps[self.state.global_step] = inputs["attention_mask"].sum(1).tolist()
+            padded[self.state.global_step] = inputs["input_ids"].numel()
             if self.state.global_step in breaks:
                 raise KeyboardInterrupt
             return super().training_step(model, inputs, *words, **named)
@@ -565,6 +568,9 @@ def test_a_plain_run_that_is_interrupted_reads_on_where_it_was_saved(tmp_path, m
 
     lengths = run("whole")
     assert list(lengths) == list(range(10))
+    given = argparse.Namespace(shards=tmp_path, seed=17)
+    recipe = plain.read_recipe([tmp_path / "recipe.yaml"])
+    assert plain._padded(recipe, given, 10) == pytest.approx(np.mean(list(padded.values())))
     breaks.append(6)
     with pytest.raises(KeyboardInterrupt):
         run("parted")
