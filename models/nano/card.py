@@ -74,10 +74,9 @@ def main() -> None:
     else:
         pages = {given.out: judged_anew((given.out / "README.md").read_text(), judged)}
     heads = given.out / packaged.HEADS
-    if (heads / "embedding").is_dir():
-        pages[heads / "embedding"] = embedding_card(judged, heads / "embedding")
-    if (heads / "late").is_dir():
-        pages[heads / "late"] = late_card(judged, heads / "late")
+    for name, card in (("embedding", embedding_card), ("late", late_card)):
+        if (heads / name).is_dir() and ("retrieval" in judged or not (heads / name / "README.md").exists()):
+            pages[heads / name] = card(judged, heads / name)
     taught = [name for name in TAUGHT if (heads / name).is_dir() and results_of(name, given.runs).exists()]
     pages |= {heads / name: taught_card(name, judged, given.runs) for name in taught}
     for folder, page in pages.items():

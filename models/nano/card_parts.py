@@ -84,7 +84,7 @@ def hidden_tokens(found: dict[str, Any]) -> str:
     if "plain" in found:
         told += (
             "; plain is the same shape trained by transformers' Trainer in the usual way (AdamW, 15 % masked, "
-            "padded, one stage) on the same machine for as many minutes"
+            "padded, one stage) for as long as nano's stages take on the same cores"
         )
     return f"{table(rows)}\n\n{told}. `models/nano/held_out.py`."
 

@@ -138,6 +138,13 @@ def test_text_becomes_a_packaged_model_with_a_head_and_a_card(make, tmp_path, mo
     ):
         assert told in card
     assert card.count("| nano, decay |") == 1
+    of_head = nano / "heads" / "embedding" / "README.md"
+    before = of_head.read_text()
+    assert "| BM25 | 0.600 |" in before
+    (judged / "retrieval.json").unlink()  # a head's card keeps what is not judged anew
+    run("card", judged, "--runs", "runs/gone", "--out", nano)
+    assert of_head.read_text() == before
+    assert (nano / "README.md").read_text() == card
 
 
 SENTENCES = {
