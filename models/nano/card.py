@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from card_parts import JUDGED, retrieval, stages, text_read
+from card_parts import JUDGED, contrasts, retrieval, stages, text_read
 
 from modernbert.core import packaged
 from modernbert.core.config import read
@@ -48,8 +48,8 @@ TAUGHT = {
     "sentiment": (
         "text-classification",
         "Tells praise from blame in English",
-        "sentences, parts of sentences and paragraphs of Wikinews, novels and Wikipedia",
-        "words and pairs of words counted in IMDb's and SST-2's reviews, under a linear model",
+        "sentences, parts of sentences and paragraphs of Wikinews, novels and Wikipedia, some with a negation put into them",
+        "words and pairs of words counted in IMDb's and SST-2's reviews, turned where a negation stands before them, under a linear model",
     ),
     "entities": (
         "token-classification",
@@ -136,6 +136,7 @@ def taught_card(name: str, judged: dict[str, Any], runs: Path) -> str:
             f"It has not seen the teacher's data, of which nothing is passed on. Against the teacher on rows kept back: {held}. "
             "Small models are often wrong: look at the probability.",
             *([f"Measured: {scores}, on test rows that neither it nor its teacher has seen. `models/nano/heads.py`."] if scores else []),
+            *([contrasts(judged["heads"]["contrasts"])] if name == "sentiment" and "heads" in judged else []),
         ]
     ) + "\n"  # fmt: skip
 

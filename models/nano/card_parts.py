@@ -122,6 +122,20 @@ def retrieval(found: dict[str, Any]) -> str:
     return f"{table(rows)}\n\n{told}. `models/nano/retrieval.py`."
 
 
+def contrasts(found: Sequence[dict[str, Any]]) -> str:
+    """What `heads.py` found of texts that differ by a word or two, all of it."""
+    rows = [["praises", "", "blames", ""]]
+    for praise, blame in zip(found[::2], found[1::2], strict=True):
+        rows.append([praise["text"], f"{praise['praise']:.0%}", blame["text"], f"{blame['praise']:.0%}"])
+    right = sum((one["praise"] > 0.5) == (one["label"] == 1) for one in found)
+    ordered = sum(praise["praise"] > blame["praise"] for praise, blame in zip(found[::2], found[1::2], strict=True))
+    return (
+        f"Texts that differ by a word or two, and how likely praise is found: {right} of {len(found)} on the right side of a half, "
+        f"{ordered} of {len(found) // 2} pairs in the right order. The list was written before training and is whole "
+        f"(`models/nano/contrasts.py`).\n\n{table(rows)}"
+    )
+
+
 def blanks(found: Sequence[dict[str, Any]]) -> str:
     """What `blanks.py` found, all of it."""
     right = {

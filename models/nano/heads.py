@@ -9,7 +9,9 @@ import argparse
 import json
 from pathlib import Path
 
+from contrasts import CONTRASTS
 from downstream import Row, read
+from opinions import NEGATIONS, plain_words
 from seqeval.metrics import f1_score
 from two_sided import LABELS
 
@@ -29,11 +31,15 @@ def main() -> None:
     words.add_argument("--model", default="nano")
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
+    phrases = read(given.data / "sst2" / "test.jsonl.xz")
+    negated = [row for row in phrases if NEGATIONS.intersection(plain_words(row["sentence"]))]
     found = {
         "sentiment": {
-            "accuracy on SST-2": sentiment(given.model, read(given.data / "sst2" / "test.jsonl.xz"), "sentence"),
+            "accuracy on SST-2": sentiment(given.model, phrases, "sentence"),
+            f"on its {len(negated)} rows with a negation": sentiment(given.model, negated, "sentence"),
             "accuracy on IMDb": sentiment(given.model, read(given.data / "imdb" / "test.jsonl.xz")[::REVIEWS], "text"),
         },
+        "contrasts": contrasts(given.model),
         "entities": {"entity F1 on CoNLL-2003": entities(given.model, given.data / "conll2003" / "test.jsonl.xz")},
     }
     with write_atomically(given.out, "w") as file:
@@ -46,6 +52,13 @@ def sentiment(model: str, rows: list[Row], text: str) -> float:
     predicted = TextClassifier.from_pretrained(f"{model}:sentiment").predict([row[text] for row in rows])
     right = [found.label == LABELS[row["label"]] for found, row in zip(predicted, rows, strict=True)]
     return sum(right) / len(right)
+
+
+def contrasts(model: str) -> list[dict[str, float | str]]:
+    """Of each text of the list, whether it praises and how likely the model finds that."""
+    rows = [{"text": text, "label": label} for pair in CONTRASTS for text, label in zip(pair, (1, 0), strict=True)]
+    predicted = TextClassifier.from_pretrained(f"{model}:sentiment").predict([row["text"] for row in rows])
+    return [row | {"praise": round(found.scores[LABELS[1]], 3)} for row, found in zip(rows, predicted, strict=True)]
 
 
 def entities(model: str, path: Path) -> float:

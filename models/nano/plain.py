@@ -174,7 +174,10 @@ def _padded(recipe: Recipe, given: argparse.Namespace, steps: int) -> float:
 
 
 class _Seconds(TrainerCallback):
-    """How long the steps took, which every line of the log tells: a checkpoint keeps the log."""
+    """How long the steps took, which every line of the log tells: a checkpoint keeps the log.
+
+    On a CPU it is the time that its threads computed, so that nothing else on the machine counts.
+    """
 
     earlier, began = 0.0, 0.0
 
@@ -183,11 +186,16 @@ class _Seconds(TrainerCallback):
     ) -> None:
         """What went before a checkpoint counts, loading it does not."""
         self.earlier = state.log_history[-1]["seconds"] if state.log_history else 0.0
-        self.began = time.perf_counter()
+        self.began = _clock()
 
     def now(self) -> float:
         """Up to now."""
-        return self.earlier + time.perf_counter() - self.began
+        return self.earlier + _clock() - self.began
+
+
+def _clock() -> float:
+    """Seconds."""
+    return time.perf_counter() if torch.cuda.is_available() else time.process_time() / torch.get_num_threads()
 
 
 class _Trainer(Trainer):

@@ -54,7 +54,8 @@ def test_open_text_gets_the_odds_of_a_teacher_that_counted_reviews(tmp_path, cor
     blame = [value for text, value in odds.items() if "awful" in text]
     assert min(praise) > 0 > max(blame)
     assert max(map(abs, odds.values())) <= distil.ODDS
-    assert all(text in TEXT.lower() for text in odds)
+    told = {text.replace("n't", "").replace(" not", "") for text in odds}
+    assert all(text in TEXT.lower() for text in told)
     assert any(len(text) >= distil.PARAGRAPHS[0] for text in odds)
 
 
@@ -97,8 +98,78 @@ def test_the_script_writes_a_classifier_that_opens(tmp_path, monkeypatch):
     tokenizer.save(tmp_path / "run")
     monkeypatch.setattr("sys.argv", ["two_sided.py", str(tmp_path / "run"), "--out", str(tmp_path / "two")])
     two_sided.main()
-    found = load(tmp_path / "two", SequenceClassifier)
+    found = load(tmp_path / "two", SequenceClassifier, dtype="float32")
     np.testing.assert_array_equal(
         found.classifier.weight[0].numpy(force=True), -found.classifier.weight[1].numpy(force=True)
     )
     assert found.config.problem_type == "single_label_classification"
+
+
+def test_a_negation_turns_the_words_up_to_the_next_stop():
+    import opinions
+
+    assert opinions.words_of("The food wasn't good, but cheap!") == [
+        "the", "food", "was", "n't", "not_good", "but", "cheap", "!",
+    ]  # fmt: skip
+    assert opinions.words_of("It was n’t bad: never dull.") == ["it", "was", "n't", "not_bad", "never", "not_dull"]
+
+
+def test_a_turned_word_that_no_review_has_is_told_by_the_word_itself():
+    import opinions
+
+    said = [("a tasteful room", 1), ("a shabby room", 0), ("it was not cheap", 0), ("it was cheap", 1)]
+    teacher = opinions.Counted([(f"{text} {i}", label) for text, label in said for i in range(20)])
+    tasteful, shabby, untasteful, unshabby = teacher.log_odds(
+        ["a tasteful room", "a shabby room", "not a tasteful room", "not a shabby room"]
+    )
+    assert tasteful > 0 > shabby
+    assert untasteful < unshabby
+    assert {"tasteful", "shabby", "cheap"} <= teacher.minds(0.1)
+    assert not any(word.startswith(opinions.TURNED) for word in teacher.minds(0.0))
+
+
+def test_pieces_with_words_that_matter_go_first_until_each_was_seen_often(monkeypatch):
+    import distil
+
+    monkeypatch.setattr(distil, "OFTEN", 2)
+    pieces = ["one plain", "a dull day", "two plain", "Dull!", "dull again", "a dull and lovely day"]
+    assert distil.seldom_first(pieces, frozenset({"dull", "lovely"})) == [
+        "a dull day", "Dull!", "a dull and lovely day", "one plain", "two plain", "dull again",
+    ]  # fmt: skip
+
+
+def test_a_negation_goes_behind_a_verb_that_takes_one(monkeypatch):
+    import distil
+
+    monkeypatch.setattr(distil, "NEGATED", 1.0)
+    found = {
+        text
+        for seed in range(20)
+        for text in distil.negated(["The day was fine.", "It is not.", "It wasn't.", "A day."], random.Random(seed))
+    }
+    assert found == {"The day was not fine.", "The day wasn't fine."}
+
+
+def test_the_card_shows_every_contrast_and_counts_the_right_ones():
+    import card_parts
+
+    found = [
+        {"text": "It is good.", "label": 1, "praise": 0.9},
+        {"text": "It isn't good.", "label": 0, "praise": 0.6},
+        {"text": "It never fails.", "label": 1, "praise": 0.2},
+        {"text": "It fails.", "label": 0, "praise": 0.4},
+    ]
+    told = card_parts.contrasts(found)
+    assert "2 of 4 on the right side of a half, 1 of 2 pairs in the right order" in told
+    assert "| It is good. | 90% | It isn't good. | 60% |" in told
+    assert "| It never fails. | 20% | It fails. | 40% |" in told
+
+
+def test_the_packaged_head_is_asked_every_contrast():
+    import heads
+    from contrasts import CONTRASTS
+
+    found = heads.contrasts("nano")
+    assert [one["text"] for one in found] == [text for pair in CONTRASTS for text in pair]
+    assert [one["label"] for one in found] == [1, 0] * len(CONTRASTS)
+    assert all(0 < one["praise"] < 1 for one in found)
