@@ -34,6 +34,8 @@ ROWS = {"sentiment": 110_000, "entities": 88_000}
 LENGTHS = (12, 300)
 """Characters of a sentence or a part of one."""
 PARAGRAPHS = (500, 1400)
+PARAGRAPH_OF = 20
+"""One more row in so many is a paragraph."""
 VALIDATION = 1000
 
 ODDS = 4.0
@@ -80,7 +82,7 @@ def sentiments(tasks: Path, corpus: Sequence[str], count: int, draw: random.Rand
     short, long = Counted(phrases), Counted(reviews)
     minded = short.minds()
     pieces = drawn(corpus, count, lambda text: _pieces(text, draw), draw, lambda own: seldom_first(own, minded))
-    texts = [*pieces, *negated(pieces, draw), *drawn(corpus, count // 40, _paragraphs, draw)]
+    texts = [*pieces, *negated(pieces, draw), *drawn(corpus, count // PARAGRAPH_OF, _paragraphs, draw)]
     odds = short.log_odds(texts) + IMDB_WEIGHT * long.log_odds(texts)
     for text, value in zip(texts, np.clip(odds, -ODDS, ODDS).tolist(), strict=True):
         yield {"text": text.lower() if draw.random() < LOWER_SHARE else text, "label": round(value, 3)}

@@ -122,16 +122,18 @@ def page(browser, bundle) -> Iterator["playwright.Page"]:
 def test_vectors_are_pythons(page):
     texts = [*NASTY.values(), "bell " * 510, "[MASK] in [SEP] a text", "한국어 हिन्दी 𝔣𝔬𝔤"]
     texts = [text for text in texts if text.isascii() or not any(map(_is_new, text))]
-    wanted = Embedder.from_pretrained("nano").encode(texts, normalize_embeddings=True)
+    wanted = Embedder.from_pretrained("nano", dtype="float32").encode(texts, normalize_embeddings=True)
     found = page.evaluate("(texts) => bert.embed(texts).then((all) => all.map((each) => [...each]))", texts)
     np.testing.assert_allclose(np.array(found), wanted, atol=CLOSE / 10)
     cosine = page.evaluate("() => bert.similarity('a bell', 'the bells')")
-    one, other = Embedder.from_pretrained("nano").encode(["a bell", "the bells"], normalize_embeddings=True)
+    one, other = Embedder.from_pretrained("nano", dtype="float32").encode(
+        ["a bell", "the bells"], normalize_embeddings=True
+    )
     assert cosine == pytest.approx(float(one @ other), abs=CLOSE / 10)
 
 
 def test_blanks_are_filled_as_by_python(page):
-    filler = MaskFiller.from_pretrained("nano")
+    filler = MaskFiller.from_pretrained("nano", dtype="float32")
     assert len(filler.tokenizer.encode(EXAMPLES[-1:]).ids[0]) == 512
     for text, wanted in zip(EXAMPLES, filler.fill(EXAMPLES), strict=True):
         found = page.evaluate("(text) => bert.fillMask(text)", text)

@@ -108,7 +108,7 @@ def test_datatrove_puts_the_same_into_metadata(home):
     from modernbert.bulk.datatrove_step import Annotate
 
     given = [Document(text=text, id=str(n)) for n, text in enumerate(["a bell in the fog", "", "two ships"])]
-    found = list(Annotate(("nano:embedding",)).run(iter(given)))
+    found = list(Annotate(("nano:embedding",), dtype="float32").run(iter(given)))
     annotator = Annotator(recipe("nano:embedding"))
     wanted = annotator.annotate(annotator.prepare([each.text for each in given]))
     assert [each.id for each in found] == ["0", "1", "2"]

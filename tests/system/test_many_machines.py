@@ -46,4 +46,5 @@ def test_a_killed_process_costs_nothing_but_time(tmp_path):
     assert steps == [line["step"] for line in metrics(whole) if line["kind"] == "step"]
     expected = weights(whole / "model")
     for name, tensor in weights(given.run / "model").items():
-        assert (tensor - expected[name]).abs().max() <= 1e-4, name
+        # Sums of two parts are rounded elsewhere; a step of this rate that was lost or done twice would be ten times as much.
+        assert (tensor - expected[name]).abs().max() <= 0.1 * given.optim.lr, name

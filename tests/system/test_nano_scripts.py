@@ -466,7 +466,7 @@ def test_tokens_learn_which_texts_belong_together_and_what_is_written_computes_w
     rows_VP, gains_P, losses = trained["it"]
     assert losses[-1] < losses[0] or len(losses) == 1
 
-    model = LateInteraction.from_pretrained(tmp_path / "late")
+    model = LateInteraction.from_pretrained(tmp_path / "late", dtype="float32")
     assert model.width == late.WIDTH
     rows = [json.loads(line) for line in pairs.read_text().splitlines()][:8]
     asked, told = ([row[name] for row in rows] for name in ("anchor", "positive"))

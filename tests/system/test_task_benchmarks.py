@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
+from modernbert.model.precision import Precision
 from support.labelled import classified, measured, write_set
 from support.small import small_checkpoint
 
@@ -17,6 +19,9 @@ def test_training_and_prediction_are_measured_side_by_side(tmp_path, monkeypatch
     import finetune
 
     monkeypatch.setattr(finetune, "_peak_elsewhere", lambda name, options: 1.0)
+    monkeypatch.setattr(
+        finetune, "best_precision", lambda: Precision(torch.float32, "a checkpoint of noise differs in halves")
+    )
     model = small_checkpoint(tmp_path / "model")
     rows = write_set(tmp_path / "set", classified) / "train.jsonl"
     words = [str(rows), "--model", str(model), "--rows", "24", "--longest", "48", "--rounds", "1", "--no-write"]

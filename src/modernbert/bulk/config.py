@@ -6,6 +6,7 @@ from typing import Literal
 from modernbert.core.errors import UserError
 
 Long = Literal["chunk-mean", "chunk-max", "head"]
+Dtype = Literal["auto", "float32", "bfloat16", "int8"]
 """What becomes of a document longer than the model takes: read in pieces whose results are averaged by length, or of which
 the highest counts; or its beginning is read alone."""
 
@@ -39,7 +40,7 @@ class Recipe:
     long: Long = "chunk-mean"
     text_field: str = "text"
     id_field: str = "id"
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: Dtype = "auto"
     device: str = "cpu"
     threads: int = 1
     """Of one worker. It is a part of the recipe because sums of two threads are added in another order than those of one."""

@@ -8,7 +8,7 @@ from collections.abc import Generator, Iterable, Iterator
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
-from modernbert.bulk.config import WINDOW_CHARACTERS, WINDOW_ROWS, Long, Recipe, models_named
+from modernbert.bulk.config import WINDOW_CHARACTERS, WINDOW_ROWS, Dtype, Long, Recipe, models_named
 
 
 class Annotate(PipelineStep):
@@ -19,11 +19,17 @@ class Annotate(PipelineStep):
     _requires_dependencies = ["modernbert"]  # noqa: RUF012 (datatrove's own way to say it)
 
     def __init__(
-        self, models: tuple[str, ...], *, long: Long = "chunk-mean", device: str = "cpu", threads: int = 1
+        self,
+        models: tuple[str, ...],
+        *,
+        long: Long = "chunk-mean",
+        dtype: Dtype = "auto",
+        device: str = "cpu",
+        threads: int = 1,
     ) -> None:
         """Nothing is loaded here: a step is sent to where it runs."""
         super().__init__()
-        self.recipe = Recipe(models=models_named(models), long=long, device=device, threads=threads)
+        self.recipe = Recipe(models=models_named(models), long=long, dtype=dtype, device=device, threads=threads)
 
     def run(
         self, data: Iterable[Document] | None, rank: int = 0, world_size: int = 1

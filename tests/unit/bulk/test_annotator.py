@@ -55,11 +55,11 @@ def test_the_highest_of_the_pieces_counts_where_that_is_asked(made):
     cutter = TextCutter(Tokenizer.load(made["quality"]), longest=LONGEST)
     predictor = TextClassifier.from_pretrained(made["quality"], dtype="float32")
     cuts = cutter.cut(given, "chunk-max")
-    # All at once, as the annotator does: scores of 15 move by 1e-5 when their neighbours in a batch are others.
+    # All at once, as the annotator does: scores of 15 move by 1e-5 when their neighbours in a batch are others, and on some machines so too.
     scores = iter(predictor.engine.run_ids([piece for cut in cuts for piece in cut.pieces], predictor.logits))
     for cut, score in zip(cuts, found["score"].to_pylist(), strict=True):
         pieces = [float(next(scores)[0]) for _ in cut.pieces]
-        assert score == pytest.approx(max(pieces), abs=1e-5)
+        assert score == pytest.approx(max(pieces), rel=2e-6, abs=1e-5)
 
 
 def test_the_head_alone_is_what_the_embedder_reads_and_the_rest_is_counted(made):

@@ -61,7 +61,7 @@ def test_a_folder_says_what_has_to_come_out_of_it(tmp_path, runtime):
     assert made.without_gpu < made.bytes
     manifest = json.loads((tmp_path / "page" / "model" / "manifest.json").read_text(encoding="utf-8"))
     (said,) = manifest["models"]
-    vector = Embedder.from_pretrained("nano").encode([browser.PROBE], normalize_embeddings=True)[0]
+    vector = Embedder.from_pretrained("nano", dtype="float32").encode([browser.PROBE], normalize_embeddings=True)[0]
     np.testing.assert_allclose(said["probe"]["values"], vector, atol=1e-6)
     packed = (tmp_path / "page" / "model" / said["file"]).read_bytes()
     assert (len(packed), len(gzip.decompress(packed))) == (said["bytes"], said["unpacked"])

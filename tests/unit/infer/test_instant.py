@@ -103,7 +103,7 @@ def test_some_places_only_are_the_same_numbers(name):
 def test_masks_are_filled_with_the_same_words():
     texts = ["She opened the [MASK] and went out.", "for i in [MASK](10):", "[MASK] met [MASK] in Berlin."]
     model = _opened("nano")
-    fillers = MaskFiller(model, model.tokenizer), MaskFiller.from_pretrained("nano")
+    fillers = MaskFiller(model, model.tokenizer), MaskFiller.from_pretrained("nano", dtype="float32")
     ours, theirs = (_shown(filler.fill(texts, top_k=10)) for filler in fillers)
     assert ours == theirs
     assert list(map(len, ours)) == [1, 1, 2]
@@ -119,13 +119,16 @@ def test_labels_and_tags_are_the_same():
     texts = ["The music was beautiful.", "I want my money back.", "", "word " * 300]
     ours, theirs = (
         [(each.label, f"{each.score:.1%}", each.num_pieces) for each in classifier.predict(texts)]
-        for classifier in (_predictor(TextClassifier, "nano:sentiment"), TextClassifier.from_pretrained("nano"))
+        for classifier in (
+            _predictor(TextClassifier, "nano:sentiment"),
+            TextClassifier.from_pretrained("nano", dtype="float32"),
+        )
     )
     assert ours == theirs
     texts = ["Angela Merkel met Tim Cook in Berlin.", "nothing here"]
     ours, theirs = (
         [(each.tags, [(e.label, e.text, f"{e.score:.1%}") for e in each.entities]) for each in tagger.predict(texts)]
-        for tagger in (_predictor(Tagger, "nano:entities"), Tagger.from_pretrained("nano"))
+        for tagger in (_predictor(Tagger, "nano:entities"), Tagger.from_pretrained("nano", dtype="float32"))
     )
     assert ours == theirs
 

@@ -44,13 +44,18 @@ def pack(lengths=LENGTHS):
 
 
 @torch.no_grad()
-def assert_as_its_twin(encoder, packed):
-    """Far nearer to the slow twin than rounding moves anything; float32's own noise tips some numbers over, by one."""
+def assert_as_its_twin(encoder, packed, *, tipped=0.0):
+    """Far nearer to the slow twin than rounding moves anything; float32's own noise tips some numbers over, by one.
+
+    Where one number is a thousand times the others, one over is much: a share of `tipped` of the tokens may be that far off.
+    """
     found, full = encode(quantize(copy.deepcopy(encoder)), packed), encode(encoder, packed, backend="blocked")
     twin = encode(rounded_twin(encoder), packed, backend="reference")
     rounding = error(full, twin)
     assert rounding > 1e-3, "the twin rounds nothing"
-    assert error(found, twin) < 0.05 * rounding
+    by_token = torch.stack([torch.tensor(error(*pair)) for pair in zip(found, twin, strict=True)])
+    assert by_token.quantile(1 - tipped) < 0.05 * rounding
+    assert by_token.max() < (rounding if tipped else 0.05 * rounding)
 
 
 @pytest.fixture
@@ -100,7 +105,7 @@ def test_odd_numbers_are_rounded_as_by_the_slow_twin(change):
     with torch.no_grad():
         change(encoder)
         assert encode(quantize(copy.deepcopy(encoder)), pack()).isfinite().all()
-    assert_as_its_twin(encoder, pack())
+    assert_as_its_twin(encoder, pack(), tipped=0.01)
 
 
 def test_what_is_no_number_is_not_hidden():

@@ -101,8 +101,8 @@ def exported(tmp_path_factory):
     return home, sources
 
 
-def _served(*sources):
-    settings = Settings()
+def _served(*sources, dtype="auto"):
+    settings = Settings(dtype=dtype)
     models = Models.open([str(each) for each in sources], settings)
     return models, TestClient(application(settings, models), raise_server_exceptions=False)
 
@@ -130,7 +130,7 @@ def test_an_exported_graph_is_served_and_answers_like_its_model(exported, kind):
     models.warm_up()
     if route is None:
         return
-    found, truth = (each.post(route, json=body) for each in (client, _served(sources[kind])[1]))
+    found, truth = (each.post(route, json=body) for each in (client, _served(sources[kind], dtype="float32")[1]))
     assert found.status_code == truth.status_code == 200, found.text
     assert len(_numbers(found.json())) > 0
     np.testing.assert_allclose(_numbers(found.json()), _numbers(truth.json()), atol=1e-4)
@@ -141,7 +141,8 @@ def test_an_exported_embedder_is_served_and_says_what_it_cannot(exported):
     models, client = _served(home / "embedder", home / "sentiment")
     texts = [*TEXTS, "lamp " * 14, "bell", "fog " * 5]
     found, truth = (
-        each.post("/embed", json={"inputs": texts}).json() for each in (client, _served(sources["embedder"])[1])
+        each.post("/embed", json={"inputs": texts}).json()
+        for each in (client, _served(sources["embedder"], dtype="float32")[1])
     )
     np.testing.assert_allclose(found, truth, atol=1e-5)
     alone = [client.post("/embed", json={"inputs": text}).json()[0] for text in texts]

@@ -2,8 +2,10 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 
 from modernbert.core.errors import UserError
+from modernbert.model.precision import best_precision
 from modernbert.retrieval.embedder import Embedder
 from modernbert.retrieval.evaluation.contenders import Contender, contenders, open_model, rankers
 from modernbert.retrieval.evaluation.rankers import Bm25
@@ -76,7 +78,8 @@ def test_stock_opens_the_same_folder(tmp_path):
         stock, facts = open_model("dense", f"st:{folder}")
     ours, _ = open_model("dense", folder)
     assert facts["by"] == "sentence-transformers SentenceTransformer"
-    np.testing.assert_allclose(stock.encode_query(["the keeper"]), ours.encode_query(["the keeper"]), atol=1e-4)
+    close = 1e-4 if best_precision().dtype == torch.float32 else 0.02  # ours is in bfloat16 where the CPU multiplies it
+    np.testing.assert_allclose(stock.encode_query(["the keeper"]), ours.encode_query(["the keeper"]), atol=close)
 
 
 def test_what_stock_cannot_open_is_one_sentence(tmp_path):
