@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from card_parts import JUDGED, contrasts, retrieval, stages, text_read
+from card_parts import JUDGED, contrasts, plain_took, retrieval, stages, text_read
 
 from modernbert.core import packaged
 from modernbert.core.config import read
@@ -69,6 +69,8 @@ def main() -> None:
     words.add_argument("--out", type=Path, required=True)
     given = words.parse_args()
     judged = {path.stem: json.loads(path.read_text()) for path in given.judged.glob("*.json")}
+    if (trained := given.runs / "plain" / "training.json").exists():
+        judged["plain"] = json.loads(trained.read_text())
     if (given.runs / "nano").is_dir():
         pages = {given.out: trunk_card(judged, given.runs, given.out)}
     else:
@@ -186,7 +188,7 @@ def _pairs(folder: Path) -> str:
 def _judgements(judged: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, (title, told) in JUDGED.items():
         if found := judged.get(name):
-            yield title, told(found)
+            yield title, told(found) + (plain_took(judged["plain"]) if name == "held_out" and "plain" in judged else "")
 
 
 if __name__ == "__main__":

@@ -84,9 +84,17 @@ def hidden_tokens(found: dict[str, Any]) -> str:
     if "plain" in found:
         told += (
             "; plain is the same shape trained by transformers' Trainer in the usual way (AdamW, 15 % masked, "
-            "padded, one stage) for as long as nano's stages take on the same cores"
+            "padded, one stage)"
         )
     return f"{table(rows)}\n\n{told}. `models/nano/held_out.py`."
+
+
+def plain_took(facts: dict[str, Any]) -> str:
+    """What `plain.py` says of its run: as long as nano's stages take on the same cores, as far as its plan was right."""
+    return (
+        f" plain read for {facts['seconds'] / 60:.0f} minutes, {facts['steps']:,} batches; nano's stages take "
+        f"{facts['minutes_planned']:.0f} minutes on the same cores."
+    )
 
 
 def far_clues(found: dict[str, Any]) -> str:

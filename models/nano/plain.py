@@ -114,7 +114,7 @@ def main() -> None:
         model.save_pretrained(folder)
         trainer.processing_class.save_pretrained(folder)
         losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-        facts = {"steps": steps, "seconds": seconds, "lr": given.lr, "losses": losses}
+        facts = {"steps": steps, "seconds": seconds, "minutes_planned": given.minutes, "lr": given.lr, "losses": losses}
         (folder / "training.json").write_text(json.dumps(facts, indent=1) + "\n")
     shutil.rmtree(part)
 

@@ -612,6 +612,19 @@ def test_the_card_explains_the_rows_that_it_has():
     )
 
 
+def test_the_card_says_how_long_the_plain_model_read():
+    import card
+
+    judged = {
+        "held_out": {"plain": {"wiki": {"accuracy": 0.5, "bits_per_byte": 1.0}}},
+        "plain": {"seconds": 3000.0, "steps": 1200, "minutes_planned": 60.0},
+    }
+    ((_, told),) = card._judgements(judged)
+    assert told.endswith("plain read for 50 minutes, 1,200 batches; nano's stages take 60 minutes on the same cores.")
+    ((_, told),) = card._judgements({"held_out": judged["held_out"]})
+    assert "minutes" not in told
+
+
 def test_retrieval_is_judged_on_both_sets_for_everybody(tmp_path, monkeypatch):
     import retrieval
 
