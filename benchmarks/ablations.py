@@ -5,20 +5,24 @@
 
 DATA.yaml names token shards: `data: {sources: {wiki: {path: ...}}, held_out: {wiki: ...}}`. A choice is a file in
 benchmarks/ablations, laid over base.yaml; `--folder` takes the files of another folder, such as models/nano/ablations.
+A choice may bring a vocabulary of its own, with shards in it: its losses are told per as many bytes as a token of the base spells.
 `--probe TASK` asks each model for more than its loss: TASK holds train.jsonl and test.jsonl (or .jsonl.xz) with text and label, and a
 linear model over the mean of the last layer, nothing of it trained, has to tell the labels.
 """
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from modernbert.core.config import read
 from modernbert.core.files import write_atomically
@@ -26,6 +30,7 @@ from modernbert.core.log import say
 from modernbert.core.quantities import Tokens
 from modernbert.core.script import as_script
 from modernbert.data.records import read_records
+from modernbert.data.shards import Shards
 from modernbert.retrieval.embedder import Embedder
 from modernbert.train.config import Recipe
 from modernbert.train.journal import read_metrics
@@ -43,15 +48,26 @@ class Run:
     name: str
     folder: Path
     evaluations: list[dict[str, Any]]
+    token_scale: dict[str, float]
+    """By source: bytes that a token of the base spells, over those of a token here; 1 where the vocabulary is the base's."""
 
     @property
     def scores(self) -> dict[str, dict[str, float]]:
         return sources_of(self.evaluations[-1])
 
     @property
+    def losses(self) -> list[float]:
+        """Held-out loss at each evaluation, every source alike: nats a hidden token of the base."""
+        return [mean_loss(line, self.token_scale) for line in self.evaluations]
+
+    @property
     def loss(self) -> float:
-        """Held-out loss at the end, every source alike."""
-        return mean_loss(self.evaluations[-1])
+        """Held-out loss at the end."""
+        return self.losses[-1]
+
+    @property
+    def has_own_vocabulary(self) -> bool:
+        return any(not math.isclose(scale, 1) for scale in self.token_scale.values())
 
     @property
     def accuracy(self) -> float:
@@ -68,9 +84,23 @@ def sources_of(line: dict[str, Any]) -> dict[str, dict[str, float]]:
     return {name: value for name, value in line.items() if isinstance(value, dict)}
 
 
-def mean_loss(line: dict[str, Any]) -> float:
-    losses = [score["loss"] for score in sources_of(line).values()]
-    return sum(losses) / len(losses)
+def mean_loss(line: dict[str, Any], scale: Mapping[str, float] | None = None) -> float:
+    """Every source alike; `scale` as in `Run.token_scale`."""
+    sources = sources_of(line)
+    return sum(score["loss"] * (scale[name] if scale else 1) for name, score in sources.items()) / len(sources)
+
+
+def bytes_of_a_token(folder: Path) -> dict[str, float]:
+    """What a held-out token spells on average, by source."""
+    sizes = {}
+    for name, path in read(Recipe, folder / "resolved.json").data.held_out.items():
+        shards = Shards.open(path)
+        tokenizer = shards.tokenizer()
+        # A letter of byte-level BPE is a byte.
+        lengths = np.array([len(tokenizer.token(i)) for i in range(tokenizer.vocab_size)])
+        counts = sum(np.bincount(shards.tokens(i), minlength=len(lengths)) for i in range(len(shards)))
+        sizes[name] = float((counts * lengths).sum() / np.sum(counts))
+    return sizes
 
 
 def names(folder: Path = FOLDER) -> list[str]:
@@ -87,7 +117,17 @@ def train(name: str, data: Path, out: Path, folder: Path = FOLDER) -> None:
 
 def finished(out: Path, folder: Path = FOLDER) -> list[Run]:
     done = [name for name in names(folder) if (out / name / "model" / "config.json").exists()]
-    return [Run(name=name, folder=out / name, evaluations=read_metrics(out / name, "evaluation")) for name in done]
+    sizes: dict[tuple[Path, ...], dict[str, float]] = {}
+    runs = []
+    for name in done:
+        held_out = tuple(read(Recipe, out / name / "resolved.json").data.held_out.values())
+        if held_out not in sizes:
+            sizes[held_out] = bytes_of_a_token(out / name)
+        base = next(iter(sizes.values()))
+        scale = {source: base[source] / size for source, size in sizes[held_out].items()}
+        evaluations = read_metrics(out / name, "evaluation")
+        runs.append(Run(name=name, folder=out / name, evaluations=evaluations, token_scale=scale))
+    return runs
 
 
 def probe(run: Run, task: Path) -> None:
@@ -131,15 +171,15 @@ def page(runs: Sequence[Run], folder: Path = FOLDER, picture: str = "ablations.p
         else f"# Choices for {folder.resolve().parent.name}, on a small budget",
         "",
         f"Each line is a run of {size} over {Tokens(budget)}, from {read_from}; documents of up to",
-        f"{longest}. All but `{NOISE}` see the same text in the same order and are judged on the same held-out text under",
-        f"the same masks ({recipe.evaluation.rate:.0%}). So little training cannot prove a choice for two trillion tokens; it shows",
-        "which of them can be seen at all. Learning rates were not tuned for each.",
+        f"{longest}. All but `{NOISE}`, and those whose purpose is another text, see the same text in the same order and are",
+        f"judged on the same held-out text under the same masks ({recipe.evaluation.rate:.0%}). So little training cannot prove a",
+        "choice for two trillion tokens; it shows which of them can be seen at all. Learning rates were not tuned for each.",
         "",
         f"| run | tokens | held-out loss | against base | masked tokens found |{f' {probed} |' if probed else ''}",
         f"|---|---:|---:|---:|---:|{'---:|' if probed else ''}",
         *(
             f"| [{run.name}]({way}/{run.name}.yaml) | {run.evaluations[-1]['tokens'] / 1e6:.1f}M | {run.loss:.3f} | "
-            f"{'' if run is base else f'{run.loss - base.loss:+.3f}'} | {run.accuracy:.1%} |"
+            f"{'' if run is base else f'{run.loss - base.loss:+.3f}'} | {'' if run.has_own_vocabulary else f'{run.accuracy:.1%}'} |"
             + ("" if probed is None else " |" if run.probe is None else f" {run.probe:.3f} |")
             for run in sorted(runs, key=lambda run: run.loss)
         ),
@@ -148,6 +188,12 @@ def page(runs: Sequence[Run], folder: Path = FOLDER, picture: str = "ablations.p
     if probed:
         lines += [
             f"{probed}: accuracy of a linear model over the mean of the last layer, of which nothing was trained for it.",
+            "",
+        ]
+    if any(run.has_own_vocabulary for run in runs):
+        lines += [
+            "Where the vocabulary is another, the loss is told per as many bytes as a token of the base spells, and whole tokens",
+            "found are not comparable.",
             "",
         ]
     if noise is not None:
@@ -189,7 +235,7 @@ def picture(runs: Sequence[Run], path: Path) -> None:
         is_base = run.name in ("base", NOISE)
         axis.plot(
             tokens,
-            [mean_loss(line) for line in run.evaluations],
+            run.losses,
             "o-",
             markersize=3,
             label=run.name,
@@ -197,7 +243,7 @@ def picture(runs: Sequence[Run], path: Path) -> None:
             linewidth=2 if run.name == "base" else 1,
         )
     axis.set_xlabel("million tokens read")
-    axis.set_ylabel("held-out loss, nats a masked token")
+    axis.set_ylabel("held-out loss, nats a masked token of the base")
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False)

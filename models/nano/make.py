@@ -71,20 +71,29 @@ def steps(corpus: Path, task_data: Path | None, out: Path) -> Iterator[Step]:
 
 def pretraining(corpus: Path, out: Path) -> Iterator[Step]:
     """Tokenizer, shards, the small model, the larger one."""
-    text = {name: str(corpus / f"{name}-0*.jsonl.xz") for name in SOURCES}
     tokenizer = out / "tokenizer"
     sizes = ("--vocab-size", VOCABULARY, "--num-unused", UNUSED, "--most-bytes", TOKENIZER_BYTES)
-    yield Step(made=tokenizer, words=("tokenizer", "train", *text.values(), "--out", tokenizer, *sizes))
-    for name in SOURCES:
+    yield Step(made=tokenizer, words=("tokenizer", "train", *texts(corpus).values(), "--out", tokenizer, *sizes))
+    yield from shards_of(corpus, tokenizer, out)
+    for name in ("seed", "nano"):
+        yield Step(made=out / name / "model", words=("pretrain", HERE / f"{name}.yaml", HERE / "mixture.yaml"))
+
+
+def texts(corpus: Path) -> dict[str, str]:
+    """The files of each source that is trained on."""
+    return {name: str(corpus / f"{name}-0*.jsonl.xz") for name in SOURCES}
+
+
+def shards_of(corpus: Path, tokenizer: Path, out: Path) -> Iterator[Step]:
+    """Token shards of every source, below OUT/shards and OUT/held-out."""
+    for name, text in texts(corpus).items():
         made = out / "shards" / name
-        words = ("data", "tokenize", text[name], "--tokenizer", tokenizer, "--out", made, "--near-duplicates", 0.8)
+        words = ("data", "tokenize", text, "--tokenizer", tokenizer, "--out", made, "--near-duplicates", 0.8)
         yield Step(made=made, words=words)
     for name in SOURCES:
         made = out / "held-out" / name
         held_out = corpus / f"heldout-{name}.jsonl.xz"
         yield Step(made=made, words=("data", "tokenize", held_out, "--tokenizer", tokenizer, "--out", made))
-    for name in ("seed", "nano"):
-        yield Step(made=out / name / "model", words=("pretrain", HERE / f"{name}.yaml", HERE / "mixture.yaml"))
 
 
 def packaging(corpus: Path, out: Path) -> Iterator[Step]:

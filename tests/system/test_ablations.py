@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 
 from modernbert.core.config import read, write
+from modernbert.data.shard_writer import write_shards
+from modernbert.text.train import train_tokenizer
 from modernbert.train.config import Recipe
 from modernbert.train.pretrain import pretrain
 from support.runs import SMALL, settings
+from support.texts import CORPUS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -48,6 +51,32 @@ def test_the_page_of_the_ablations_compares_with_the_base(benchmarks, tmp_path, 
     folder = ROOT / "models" / "nano" / "ablations"
     other = ablations.page(ablations.finished(tmp_path / "runs", folder), folder)
     assert other.startswith("# Choices for nano, on a small budget\n")
+
+
+def test_another_vocabularys_losses_are_told_per_as_many_bytes(benchmarks, tmp_path):
+    import ablations
+
+    num_tokens = []
+    for name, size in (("base", 448), ("muon", 320)):
+        home = tmp_path / name
+        tokenizer = train_tokenizer(CORPUS.splitlines(keepends=True), vocab_size=size, num_unused=8, longest=128)
+        for folder in ("text", "held"):
+            with write_shards(home / folder, tokenizer) as writer:
+                for ids in tokenizer.encode(CORPUS.split("\n\n"), special=False).ids:
+                    writer.append(ids)
+        num_tokens.append(writer.num_tokens)
+        whole = settings(home) | {"stages": {"train": settings(home)["stages"]["short"]}}
+        pretrain(read(Recipe, whole, {"run": str(tmp_path / "runs" / name)}))
+    base, other = ablations.finished(tmp_path / "runs")
+    assert not base.has_own_vocabulary
+    assert base.losses == [line["held"]["loss"] for line in base.evaluations]
+    assert other.has_own_vocabulary
+    longer = num_tokens[1] / num_tokens[0]  # the same text
+    assert longer > 1.1
+    assert other.losses == pytest.approx([line["held"]["loss"] * longer for line in other.evaluations])
+    lines = ablations.page([base, other]).splitlines()
+    assert f"| {other.loss:.3f} | {other.loss - base.loss:+.3f} |  |" in "\n".join(lines)
+    assert any("per as many bytes" in line for line in lines)
 
 
 def test_a_linear_model_reads_labels_from_what_was_trained(benchmarks, tmp_path):

@@ -21,10 +21,12 @@ from modernbert.data.config import Rows
 from modernbert.data.loader import held_out_rows
 from modernbert.data.pieces import InMemory
 from modernbert.data.shard_writer import write_shards
+from modernbert.data.shards import Shards
 from modernbert.data.vocabulary import Vocabulary
 from modernbert.ops.loss import IGNORE
 from support.beir import small_collection, write_small
 from support.packages import adapter, package
+from support.runs import shards
 from support.small import small_checkpoint, small_model
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -641,3 +643,36 @@ def test_retrieval_is_judged_on_both_sets_for_everybody(tmp_path, monkeypatch):
     assert found.keys() == {"BM25", "own", "BM25 and own"}
     assert all(scores.keys() == {"scifact", "standard library"} for scores in found.values())
     assert found["BM25"]["scifact"] > found["own"]["scifact"] > 0
+
+
+def test_few_documents_hold_each_sources_share_of_the_tokens(tmp_path, monkeypatch):
+    import ablation_data
+
+    monkeypatch.setattr(ablation_data, "FEW", 2_000)
+    for seed, name in enumerate(ablation_data.SOURCES):
+        shards(tmp_path / "shards" / name, 60, seed=seed)
+    ablation_data.few(tmp_path / "shards", tmp_path / "few")
+    whole, part = (Shards.open(tmp_path / folder / "wiki") for folder in ("shards", "few"))
+    assert sum(int(Shards.open(tmp_path / "few" / name).lengths.sum()) for name in ablation_data.SOURCES) == 2_000
+    assert int(part.lengths.sum()) == 900
+    known = {whole.tokens(i).tobytes() for i in range(len(whole))}
+    *before, last = (part.tokens(i).tobytes() for i in range(len(part)))
+    assert known.issuperset(before)
+    assert len(set(before)) == len(before)
+    assert any(document.startswith(last) for document in known)
+    assert before != [whole.tokens(i).tobytes() for i in range(len(before))]
+    ablation_data.few(tmp_path / "nowhere", tmp_path / "few")  # what is there is kept
+
+
+def test_vocabularies_are_learnt_and_read_as_nanos_is(tmp_path):
+    import ablation_data
+    import make
+
+    planned = list(ablation_data.vocabularies(tmp_path, tmp_path / "nano"))
+    of_nano = [step for step in make.pretraining(tmp_path, tmp_path / "nano") if step.words[0] != "pretrain"]
+    assert len(planned) == len(ablation_data.VOCABULARIES) * len(of_nano)
+    for step, like in zip(planned, of_nano, strict=False):  # the first vocabulary's
+        words, expected = (" ".join(map(str, one.words)) for one in (step, like))
+        own = words.replace("nano/vocabulary-8k/", "nano/").replace("--vocab-size 8192", "--vocab-size 16384")
+        assert own == expected
+        assert "vocabulary-8k" in str(step.made)
