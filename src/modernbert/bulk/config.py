@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from modernbert.core.dtypes import DtypeName
 from modernbert.core.errors import UserError
 
 Long = Literal["chunk-mean", "chunk-max", "head"]
-Dtype = Literal["auto", "float32", "bfloat16", "int8"]
 """What becomes of a document longer than the model takes: read in pieces whose results are averaged by length, or of which
 the highest counts; or its beginning is read alone."""
 
@@ -40,7 +40,7 @@ class Recipe:
     long: Long = "chunk-mean"
     text_field: str = "text"
     id_field: str = "id"
-    dtype: Dtype = "auto"
+    dtype: DtypeName = "auto"
     device: str = "cpu"
     threads: int = 1
     """Of one worker. It is a part of the recipe because sums of two threads are added in another order than those of one."""

@@ -8,7 +8,8 @@ from collections.abc import Generator, Iterable, Iterator
 from datatrove.data import Document
 from datatrove.pipeline.base import PipelineStep
 
-from modernbert.bulk.config import WINDOW_CHARACTERS, WINDOW_ROWS, Dtype, Long, Recipe, models_named
+from modernbert.bulk.config import WINDOW_CHARACTERS, WINDOW_ROWS, Long, Recipe, models_named
+from modernbert.core.dtypes import DtypeName
 
 
 class Annotate(PipelineStep):
@@ -23,7 +24,7 @@ class Annotate(PipelineStep):
         models: tuple[str, ...],
         *,
         long: Long = "chunk-mean",
-        dtype: Dtype = "auto",
+        dtype: DtypeName = "auto",
         device: str = "cpu",
         threads: int = 1,
     ) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Literal
 
 import tyro
 
+from modernbert.core.dtypes import DtypeName
 from modernbert.core.packaged import DEFAULT
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Annotate:
     """Of a worker, each on a core of its own."""
     gpus: float = 0.0
     """Of a worker, with --engine ray; above 0 it computes on cuda."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: DtypeName = "auto"
     """Numbers to compute in; auto: bfloat16 where this machine multiplies it, else float32, on all workers alike."""
     device: str = "cpu"
     """Where local workers compute."""

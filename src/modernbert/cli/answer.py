@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
+
+from modernbert.core.dtypes import DtypeName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,7 +29,7 @@ class Answer:
     """Give the best answer even where the model finds that the text does not say."""
     out: Path | None = None
     """A .jsonl or .parquet file; absent: stdout."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: DtypeName = "auto"
     """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32."""
     json: bool = False
     """Print one JSON object a question."""

@@ -2,9 +2,10 @@
 
 import json
 from dataclasses import dataclass
-from typing import Literal
 
 import tyro
+
+from modernbert.core.dtypes import DtypeName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +16,7 @@ class Choose:
     """The beginning, then two choices or more."""
     model: str
     """A folder or a Hub id of a multiple-choice model."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: DtypeName = "auto"
     """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32."""
     json: bool = False
     """Print one JSON object."""

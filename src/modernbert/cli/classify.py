@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
+from modernbert.core.dtypes import DtypeName
 from modernbert.core.packaged import DEFAULT
 
 
@@ -32,7 +32,7 @@ class Classify:
     """With --explain: write the coloured texts as a page."""
     out: Path | None = None
     """A .jsonl or .parquet file; absent: stdout."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: DtypeName = "auto"
     """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model."""
     json: bool = False
     """Print one JSON object a text."""

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from modernbert.core.dtypes import DtypeName
 from modernbert.core.packaged import DEFAULT
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Cost:
     """With --measure: how long."""
     model: str = DEFAULT
     """With --measure."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: DtypeName = "auto"
     """With --measure."""
     device: str = "cpu"
     """With --measure."""

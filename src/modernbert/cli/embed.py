@@ -7,6 +7,7 @@ from typing import Literal
 
 import tyro
 
+from modernbert.core.dtypes import DtypeName
 from modernbert.core.packaged import DEFAULT
 
 
@@ -32,7 +33,7 @@ class Embed:
     """Bits of the result: int8 divides the range of each dimension over all texts, binary keeps signs, eight to a byte."""
     normalize: bool = False
     """Scale every vector to length 1."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: DtypeName = "auto"
     """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model.
     int8: see model check-int8."""
     too_long: Literal["truncate", "refuse"] = "truncate"

@@ -3,10 +3,10 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import tyro
 
+from modernbert.core.dtypes import DtypeName
 from modernbert.core.packaged import DEFAULT
 
 
@@ -26,7 +26,7 @@ class FillMask:
     """Judge these words only, such as his her; each a single token."""
     attention: Path | None = None
     """Draw who looks at whom in the first text, layer by layer, into this .png."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: DtypeName = "auto"
     """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32, as for a few texts of a small model.
     int8: see model check-int8."""
     json: bool = False

@@ -7,6 +7,7 @@ from typing import Literal
 
 import tyro
 
+from modernbert.core.dtypes import DtypeName
 from modernbert.core.packaged import DEFAULT
 
 
@@ -26,7 +27,7 @@ class Rerank:
     """Most texts that are shown; absent: all."""
     out: Path | None = None
     """A .jsonl or .parquet file; absent: stdout."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: DtypeName = "auto"
     """Numbers to compute in; auto: bfloat16 where the CPU multiplies it, else float32."""
     too_long: Literal["truncate", "refuse"] = "truncate"
     """What happens to a text too long for the model beside the question: its end is left out and counted, or nothing is done."""

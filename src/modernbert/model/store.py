@@ -9,11 +9,12 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, TypeVar, cast, overload
+from typing import TypeVar, cast, overload
 
 import torch
 from torch import Tensor, nn
 
+from modernbert.core.dtypes import DtypeName
 from modernbert.core.errors import CheckpointError, UserError
 from modernbert.core.files import content_hash, write_atomically
 from modernbert.core.log import say
@@ -30,7 +31,7 @@ from modernbert.model.precision import best_precision
 from modernbert.model.quantize import quantize
 
 Kind = TypeVar("Kind", Encoder, MaskedLM, nn.Module)
-Dtype = torch.dtype | Literal["auto", "float32", "bfloat16", "int8"]
+Dtype = torch.dtype | DtypeName
 _log = logging.getLogger(__name__)
 
 

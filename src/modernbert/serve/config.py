@@ -1,8 +1,8 @@
 """What a server is told: names and environment variables are those of text-embeddings-inference where it has one."""
 
 from dataclasses import dataclass
-from typing import Literal
 
+from modernbert.core.dtypes import DtypeName
 from modernbert.core.errors import UserError
 
 
@@ -34,7 +34,7 @@ class Settings:
     """Prompt of the model's own that is put before texts to embed, where a request names none."""
     default_prompt: str | None = None
     """The same in full."""
-    dtype: Literal["auto", "float32", "bfloat16", "int8"] = "auto"
+    dtype: DtypeName = "auto"
     """Numbers to compute in; auto: bfloat16 where the device multiplies it, else float32."""
     device: str = "cpu"
     """Where models run: cpu, cuda, cuda:1, mps."""
