@@ -15,18 +15,19 @@ from support.small import small_checkpoint
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 
-def test_training_and_prediction_are_measured_side_by_side(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_training_and_prediction_are_measured_side_by_side(tmp_path, monkeypatch, capsys, dtype):
     import finetune
 
     monkeypatch.setattr(finetune, "_peak_elsewhere", lambda name, options: 1.0)
-    monkeypatch.setattr(
-        finetune, "best_precision", lambda: Precision(torch.float32, "a checkpoint of noise differs in halves")
-    )
+    monkeypatch.setattr(finetune, "best_precision", lambda: Precision(dtype, "as asked"))
     model = small_checkpoint(tmp_path / "model")
     rows = write_set(tmp_path / "set", classified) / "train.jsonl"
     words = [str(rows), "--model", str(model), "--rows", "24", "--longest", "48", "--rounds", "1", "--no-write"]
     finetune.main(words)
-    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")]
+    said = capsys.readouterr()
+    assert ("bfloat16 moves logits" in said.err) is (dtype == torch.bfloat16)
+    lines = [line for line in said.out.splitlines() if line.startswith("|")]
     assert [line.split("|")[1].strip() for line in lines[2:]] == list(finetune.CONTENDERS)
     assert lines[3].count("x (") == 2
 
@@ -34,11 +35,15 @@ def test_training_and_prediction_are_measured_side_by_side(tmp_path, monkeypatch
 def test_outputs_that_differ_stop_the_benchmark():
     import finetune
 
-    predictors = {name: (lambda: np.zeros((2, 2))) for name in finetune.CONTENDERS}
-    finetune._check(predictors)
-    predictors[finetune.PADDED] = lambda: np.full((2, 2), 0.1)
+    exact = np.zeros((2, 2))
+    found = dict.fromkeys(finetune.CONTENDERS, exact)
+    finetune._check(found)
     with pytest.raises(SystemExit, match=r"differ by 0\.1 in a logit"):
-        finetune._check(predictors)
+        finetune._check(found | {finetune.PADDED: np.full((2, 2), 0.1)})
+    rounded = {name: np.full((2, 2), 0.1) for name in finetune.CONTENDERS}
+    finetune._check_rounding(rounded, exact)
+    with pytest.raises(SystemExit, match=r"moves our logits by 0\.21 and stock's by 0\.1, expected at most 2 times"):
+        finetune._check_rounding(rounded | {finetune.OURS: np.full((2, 2), 0.21)}, exact)
 
 
 def test_tasks_are_run_once_by_both_and_tabled(tmp_path, monkeypatch, capsys):
