@@ -193,12 +193,14 @@ def page(runs: Sequence[Run], folder: Path = FOLDER, picture: str = "ablations.p
     if any(run.has_own_vocabulary for run in runs):
         lines += [
             "Where the vocabulary is another, the loss is told per as many bytes as a token of the base spells, and whole tokens",
-            "found are not comparable.",
+            "found are not comparable. A smaller token hides less of a word, which makes guessing it easier for that alone: there",
+            "the loss favours the smaller vocabulary.",
             "",
         ]
     if noise is not None:
         lines += [
-            f"Two runs of the base that differ in nothing but the seed are {noise:.3f} apart, mostly by when they leave the plateau:",
+            f"Two runs of the base that differ in nothing but the seed are {noise:.3f} apart"
+            f"{', mostly by when they leave the plateau' if is_papers else ''}:",
             "one run each that differs by less says little.",
             "",
         ]
@@ -208,9 +210,10 @@ def page(runs: Sequence[Run], folder: Path = FOLDER, picture: str = "ablations.p
         for run in runs
         if run is not base
     ]
+    which = "" if is_papers else f" --folder {way.removeprefix('../')}"
     lines += [
         "",
-        f"Written by `python benchmarks/ablations.py DATA.yaml{'' if is_papers else f' --folder {folder}'}`.",
+        f"Written by `python benchmarks/ablations.py DATA.yaml{which}`.",
         "",
     ]
     return "\n".join(lines)
@@ -226,11 +229,13 @@ def verdict(run: Run, base: Run, noise: float | None) -> str:
 
 
 def picture(runs: Sequence[Run], path: Path) -> None:
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8, 4.5), layout="constrained")
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
     axis = figure.subplots()
-    for run in runs:
+    colours = iter(colormaps["tab20"].colors * (1 + len(runs) // 20))  # pyright: ignore[reportAttributeAccessIssue]
+    for run in sorted(runs, key=lambda run: -run.loss):
         tokens = [line["tokens"] / 1e6 for line in run.evaluations]
         is_base = run.name in ("base", NOISE)
         axis.plot(
@@ -239,14 +244,14 @@ def picture(runs: Sequence[Run], path: Path) -> None:
             "o-",
             markersize=3,
             label=run.name,
-            color="black" if run.name == "base" else "gray" if is_base else None,
+            color="black" if run.name == "base" else "gray" if is_base else next(colours),
             linewidth=2 if run.name == "base" else 1,
         )
     axis.set_xlabel("million tokens read")
     axis.set_ylabel("held-out loss, nats a masked token of the base")
     axis.grid(alpha=0.25)
     axis.spines[["top", "right"]].set_visible(False)
-    axis.legend(frameon=False)
+    figure.legend(*axis.get_legend_handles_labels(), frameon=False, loc="outside right upper", fontsize="small")
     with write_atomically(path) as file:
         figure.savefig(file, format="png", dpi=80)
 

@@ -8,15 +8,18 @@ there any more, cards keep what they say of it, and only what was judged is writ
 
 import argparse
 import json
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from card_parts import JUDGED, contrasts, plain_took, retrieval, stages, text_read
+from card_parts import JUDGED, contrasts, made_with, plain_took, retrieval, stage_rows, stages, text_read
+from make import BEFORE, RUNS
 
 from modernbert.core import packaged
 from modernbert.core.config import read
+from modernbert.core.errors import UserError
 from modernbert.core.files import write_atomically
 from modernbert.core.script import as_script
 from modernbert.model.counts import num_parameters
@@ -71,10 +74,15 @@ def main() -> None:
     judged = {path.stem: json.loads(path.read_text()) for path in given.judged.glob("*.json")}
     if (trained := given.runs / "plain" / "training.json").exists():
         judged["plain"] = json.loads(trained.read_text())
-    if (given.runs / "nano").is_dir():
-        pages = {given.out: trunk_card(judged, given.runs, given.out)}
+    there = [name for name in RUNS if (given.runs / name / "resolved.json").exists()]
+    if len(there) == len(RUNS):
+        page = trunk_card(judged, given.runs, given.out)
     else:
-        pages = {given.out: judged_anew((given.out / "README.md").read_text(), judged)}
+        page = (given.out / "README.md").read_text()
+        for name in there:
+            page = read_on(page, name, given.runs)
+        page = judged_anew(page, judged)
+    pages = {given.out: page}
     heads = given.out / packaged.HEADS
     for name, card in (("embedding", embedding_card), ("late", late_card)):
         if (heads / name).is_dir() and ("retrieval" in judged or not (heads / name / "README.md").exists()):
@@ -90,9 +98,9 @@ def main() -> None:
 def trunk_card(judged: dict[str, Any], runs: Path, folder: Path) -> str:
     """What the model is, what made it, how good it is, and where it fails."""
     config, _ = from_file(folder / "config.json")
-    recipes = {name: read(Recipe, runs / name / "resolved.json") for name in ("seed", "nano")}
+    recipes = {name: read(Recipe, runs / name / "resolved.json") for name in RUNS}
     steps = {name: read_metrics(runs / name, "step") for name in recipes}
-    env = json.loads((runs / "nano" / "env.json").read_text())
+    env = json.loads((runs / RUNS[-1] / "env.json").read_text())
     tokens = sum(found[-1]["tokens"] for found in steps.values())
     hours = sum(found[-1]["seconds"] for found in steps.values()) / 3600
     parts = [
@@ -105,9 +113,34 @@ def trunk_card(judged: dict[str, Any], runs: Path, folder: Path) -> str:
         "## Training\n\n" + stages(recipes, steps, env),
     ]
     parts += [f"## {title}\n\n{told}" for title, told in _judgements(judged)]
-    made = "\n\n".join(f"```yaml\n{(runs / name / 'recipe.yaml').read_text().strip()}\n```" for name in recipes)
+    made = "\n\n".join(_recipe_block(runs, name) for name in recipes)
     parts += [f"## Recipes\n\n`python models/nano/make.py CORPUS` runs all of it again.\n\n{made}"]
     return "\n\n".join(parts) + "\n"
+
+
+def read_on(page: str, name: str, runs: Path) -> str:
+    """The card of a trunk whose earlier runs are gone, with one more run of it; unchanged where it tells of that run."""
+    if f"| {name}, " in page:
+        return page
+    recipe = read(Recipe, runs / name / "resolved.json")
+    steps = read_metrics(runs / name, "step")
+    found = re.search(r"It read ([\d.]+)M tokens in ([\d.]+) hours", page)
+    *_, last_row = re.finditer(r"^\| \w+, \w+ \|.*\n", page, re.MULTILINE)
+    if not found:
+        raise UserError("the card does not say how much was read: write it anew, with all runs at hand")
+    tokens = float(found[1]) + steps[-1]["tokens"] / 1e6
+    hours = float(found[2]) + steps[-1]["seconds"] / 3600
+    rows = "".join(f"| {' | '.join(row)} |\n" for row in stage_rows(name, recipe, steps))
+    env = json.loads((runs / name / "env.json").read_text())
+    page = page[: last_row.end()] + rows + page[last_row.end() :]
+    page = page.replace(found[0], f"It read {tokens:.1f}M tokens in {hours:.1f} hours")
+    before, title, after = page.partition("\n\n## Hidden tokens")
+    told = f" {name} reads on from there, on {env['world_size']} processes: {made_with(env, recipe)}"
+    return f"{before}{told}{title}{after.rstrip()}\n\n{_recipe_block(runs, name)}\n"
+
+
+def _recipe_block(runs: Path, name: str) -> str:
+    return f"```yaml\n{(runs / name / 'recipe.yaml').read_text().strip()}\n```"
 
 
 def judged_anew(page: str, judged: dict[str, Any]) -> str:
@@ -188,7 +221,11 @@ def _pairs(folder: Path) -> str:
 def _judgements(judged: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, (title, told) in JUDGED.items():
         if found := judged.get(name):
-            yield title, told(found) + (plain_took(judged["plain"]) if name == "held_out" and "plain" in judged else "")
+            took = name == "held_out" and "plain" in judged
+            yield (
+                title,
+                told(found) + (plain_took(judged["plain"], BEFORE if BEFORE in found else "nano") if took else ""),
+            )
 
 
 if __name__ == "__main__":

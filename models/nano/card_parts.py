@@ -7,6 +7,7 @@ from typing import Any
 
 from blanks import BLANKS
 from judged_tasks import TASKS
+from make import BEFORE
 
 from modernbert.data.shards import Shards
 from modernbert.train.config import Recipe
@@ -43,25 +44,36 @@ def text_read(recipe: Recipe) -> str:
 def stages(recipes: dict[str, Recipe], steps: dict[str, list[dict[str, Any]]], env: dict[str, Any]) -> str:
     """One line a stage of each run, from the runs' own metrics."""
     rows = [["stage", "layers", "tokens", "length", "masked", "tokens a second", "hours at that"]]
-    for run, recipe in recipes.items():
-        for name, stage in recipe.stages.items():
-            own = [step for step in steps[run] if step["stage"] == name]
-            tokens = sum(step["batch_tokens"] for step in own)
-            speed = statistics.median(step["tokens_per_second"] for step in own)
-            shape = recipe.model
-            layers = shape if isinstance(shape, str) else f"{shape.num_hidden_layers} x {shape.hidden_size}"
-            row = [f"{run}, {name}", layers, f"{tokens / 1e6:.1f}M"]
-            row += [f"{int(stage.rows.length):,}", f"{stage.masking.rate:.0%}"]
-            rows.append([*row, f"{speed:,.0f}", f"{tokens / speed / 3600:.1f}"])
+    rows += [row for run, recipe in recipes.items() for row in stage_rows(run, recipe, steps[run])]
     *_, last = recipes.values()
     began = (
         "A small model starts from counted embeddings; the larger one grows from it without forgetting (`start: {how: preserve}`)."
-        if last.start.kind == "grow"
+        if any(recipe.start.kind == "grow" for recipe in recipes.values())
         else "It starts from counted embeddings."
     )
+    return f"{table(rows)}\n\n{began} {made_with(env, last)}"
+
+
+def stage_rows(run: str, recipe: Recipe, steps: Sequence[dict[str, Any]]) -> list[list[str]]:
+    """A run's lines of the table of `stages`."""
+    rows = []
+    for name, stage in recipe.stages.items():
+        own = [step for step in steps if step["stage"] == name]
+        tokens = sum(step["batch_tokens"] for step in own)
+        speed = statistics.median(step["tokens_per_second"] for step in own)
+        shape = recipe.model
+        layers = shape if isinstance(shape, str) else f"{shape.num_hidden_layers} x {shape.hidden_size}"
+        row = [f"{run}, {name}", layers, f"{tokens / 1e6:.1f}M"]
+        row += [f"{int(stage.rows.length):,}", f"{stage.masking.rate:.0%}"]
+        rows.append([*row, f"{speed:,.0f}", f"{tokens / speed / 3600:.1f}"])
+    return rows
+
+
+def made_with(env: dict[str, Any], recipe: Recipe) -> str:
+    """What a run was made with."""
     return (
-        f"{table(rows)}\n\n{began} Python {env['python']}, torch {env['packages']['torch']}, commit "
-        f"{env['commit'][:12] or 'unknown'}, seed {last.seed}."
+        f"Python {env['python']}, torch {env['packages']['torch']}, commit {env['commit'][:12] or 'unknown'}, seed "
+        f"{recipe.seed}."
     )
 
 
@@ -86,13 +98,15 @@ def hidden_tokens(found: dict[str, Any]) -> str:
             "; plain is the same shape trained by transformers' Trainer in the usual way (AdamW, 15 % masked, "
             "padded, one stage)"
         )
+    if BEFORE in found:
+        told += f"; {BEFORE} is what the last run began with"
     return f"{table(rows)}\n\n{told}. `models/nano/held_out.py`."
 
 
-def plain_took(facts: dict[str, Any]) -> str:
-    """What `plain.py` says of its run: as long as nano's stages take on the same cores, as far as its plan was right."""
+def plain_took(facts: dict[str, Any], whose: str = "nano") -> str:
+    """What `plain.py` says of its run: as long as the stages of `whose` take on the same cores, as far as its plan was right."""
     return (
-        f" plain read for {facts['seconds'] / 60:.0f} minutes, {facts['steps']:,} batches; nano's stages take "
+        f" plain read for {facts['seconds'] / 60:.0f} minutes, {facts['steps']:,} batches; the stages of {whose} take "
         f"{facts['minutes_planned']:.0f} minutes on the same cores."
     )
 

@@ -21,6 +21,10 @@ from modernbert.train.journal import read_metrics
 HERE = Path(__file__).parent
 PACKAGE = HERE.parents[1] / "src" / "modernbert" / "models" / "nano"
 SOURCES = ("wiki", "arxiv", "novels", "wikinews", "python")
+RUNS = ("seed", "nano", "further")
+"""Each begins where the one before it ended."""
+BEFORE = "nano before further"
+"""Took as long as the plain baseline may, which is what it is compared with."""
 VOCABULARY = 16_384
 UNUSED = 64
 TOKENIZER_BYTES = 60_000_000
@@ -70,12 +74,12 @@ def steps(corpus: Path, task_data: Path | None, out: Path) -> Iterator[Step]:
 
 
 def pretraining(corpus: Path, out: Path) -> Iterator[Step]:
-    """Tokenizer, shards, the small model, the larger one."""
+    """Tokenizer, shards, the small model, the larger one, and that one again for longer."""
     tokenizer = out / "tokenizer"
     sizes = ("--vocab-size", VOCABULARY, "--num-unused", UNUSED, "--most-bytes", TOKENIZER_BYTES)
     yield Step(made=tokenizer, words=("tokenizer", "train", *texts(corpus).values(), "--out", tokenizer, *sizes))
     yield from shards_of(corpus, tokenizer, out)
-    for name in ("seed", "nano"):
+    for name in RUNS:
         yield Step(made=out / name / "model", words=("pretrain", HERE / f"{name}.yaml", HERE / "mixture.yaml"))
 
 
@@ -100,7 +104,7 @@ def packaging(corpus: Path, out: Path) -> Iterator[Step]:
     """The trunk, and the heads that read words alone."""
     pairs, embedding, late = out / "pairs.jsonl", out / "embedding", out / "late"
     packages = out / "packages"
-    trunk = (HERE / "package.py", "trunk", out / "nano" / "model", "--out", PACKAGE)
+    trunk = (HERE / "package.py", "trunk", out / RUNS[-1] / "model", "--out", PACKAGE)
     head = (HERE / "package.py", "head", embedding, "--name", "embedding", "--out", PACKAGE)
     put_late = (HERE / "package.py", "head", late, "--name", "late", "--out", PACKAGE)
     yield Step(made=PACKAGE / "model.safetensors", words=trunk)
@@ -135,9 +139,10 @@ def heads(corpus: Path, tasks: Path, out: Path) -> Iterator[Step]:
 def judging(task_data: Path, out: Path) -> Iterator[Step]:
     """What nano is compared with, how well each does, and the card that says it."""
     judged, plain = out / "judged", out / "plain"
-    minutes = sum(read_metrics(out / name, "step")[-1]["seconds"] for name in ("seed", "nano")) / 60
+    minutes = sum(read_metrics(out / name, "step")[-1]["seconds"] for name in RUNS[:-1]) / 60
     yield Step(made=plain, words=(HERE / "plain.py", out / "shards", "--minutes", minutes, "--out", plain))
-    models = (f"nano={PACKAGE}", f"stage 1={last_of(out / 'nano', 'pretrain')}", f"plain={plain}")
+    before = f"{BEFORE}={out / 'nano' / 'model'}"
+    models = (f"nano={PACKAGE}", before, f"stage 1={last_of(out / 'nano', 'pretrain')}", f"plain={plain}")
     texts = (out / "held-out", "--shards", out / "shards", "--models", *models)
     vectors = ("--models", "embedding=nano:embedding", "late=nano:late", f"trunk={PACKAGE}")
     scripts: dict[str, tuple[object, ...]] = {

@@ -41,6 +41,15 @@ SMALL = {
         r"tokens: 3.75M": "tokens: 8K",
         r"at_least: \d+": "at_least: 64",
     },
+    "further.yaml": {
+        r"num_hidden_layers: 7, hidden_size: 128, intermediate_size: 192, num_attention_heads: 2": (
+            "num_hidden_layers: 4, hidden_size: 64, intermediate_size: 96, num_attention_heads: 1"
+        ),
+        r"tokens: 9M": "tokens: 12K",
+        r"warmup: 200K": "warmup: 2K",
+        r"tokens: 4M": "tokens: 8K",
+        r"size: 16384": "size: 8192",
+    },
     "zh_ja.yaml": {
         r"num_hidden_layers: 4, hidden_size: 128, intermediate_size: 192, num_attention_heads: 2": (
             "num_hidden_layers: 2, hidden_size: 64, intermediate_size: 96, num_attention_heads: 1"
@@ -137,7 +146,7 @@ def test_text_becomes_a_packaged_model_with_a_head_and_a_card(make, tmp_path, mo
         "First guess right",
     ):
         assert told in card
-    assert card.count("| nano, decay |") == 1
+    assert [card.count(f"| {stage} |") for stage in ("nano, decay", "further, decay")] == [1, 1]
     of_head = nano / "heads" / "embedding" / "README.md"
     before = of_head.read_text()
     assert "| BM25 | 0.600 |" in before
@@ -145,6 +154,24 @@ def test_text_becomes_a_packaged_model_with_a_head_and_a_card(make, tmp_path, mo
     run("card", judged, "--runs", "runs/gone", "--out", nano)
     assert of_head.read_text() == before
     assert (nano / "README.md").read_text() == card
+    for name in ("seed", "nano"):  # their facts stand in the card alone
+        shutil.rmtree(tmp_path / "runs" / "nano" / name)
+    run("card", judged, "--runs", "runs/nano", "--out", nano)
+    assert (nano / "README.md").read_text() == card
+    (nano / "README.md").write_text(_without_the_last_run(card))
+    run("card", judged, "--runs", "runs/nano", "--out", nano)
+    read_on = (nano / "README.md").read_text()
+    assert [line for line in read_on.splitlines() if "| further, " in line] == [
+        line for line in card.splitlines() if "| further, " in line
+    ]
+    assert read_on.count("```yaml") == card.count("```yaml") == 3
+    assert " further reads on from there, on 1 processes: Python " in read_on
+
+
+def _without_the_last_run(card: str) -> str:
+    lines = [line for line in card.splitlines() if "| further, " not in line]
+    blocks = "\n".join(lines).split("```yaml")
+    return "```yaml".join(blocks[:-1]).rstrip() + "\n"
 
 
 SENTENCES = {

@@ -622,7 +622,12 @@ def test_the_card_says_how_long_the_plain_model_read():
         "plain": {"seconds": 3000.0, "steps": 1200, "minutes_planned": 60.0},
     }
     ((_, told),) = card._judgements(judged)
-    assert told.endswith("plain read for 50 minutes, 1,200 batches; nano's stages take 60 minutes on the same cores.")
+    assert told.endswith(
+        "plain read for 50 minutes, 1,200 batches; the stages of nano take 60 minutes on the same cores."
+    )
+    judged["held_out"][card.BEFORE] = judged["held_out"]["plain"]
+    ((_, told),) = card._judgements(judged)
+    assert f"the stages of {card.BEFORE} take 60 minutes" in told
     ((_, told),) = card._judgements({"held_out": judged["held_out"]})
     assert "minutes" not in told
 
@@ -676,3 +681,24 @@ def test_vocabularies_are_learnt_and_read_as_nanos_is(tmp_path):
         own = words.replace("nano/vocabulary-8k/", "nano/").replace("--vocab-size 8192", "--vocab-size 16384")
         assert own == expected
         assert "vocabulary-8k" in str(step.made)
+
+
+def test_a_card_adds_up_what_was_read_before_and_after(monkeypatch):
+    import card
+
+    page = "It read 24.5M tokens in 2.2 hours on 2 cores.\n\n| stage | layers |\n|---|---|\n| nano, decay | 7 |\n\nTold.\n\n## Hidden tokens\n\nx\n"
+    steps = [{"tokens": 1_500_000, "seconds": 3600.0}]
+    monkeypatch.setattr(card, "read", lambda *paths: None)
+    monkeypatch.setattr(card, "read_metrics", lambda *asked: steps)
+    monkeypatch.setattr(card, "stage_rows", lambda *asked: [["further, decay", "7"]])
+    monkeypatch.setattr(card, "made_with", lambda *asked: "Python 3.")
+    monkeypatch.setattr(card, "_recipe_block", lambda *asked: "a recipe")
+    monkeypatch.setattr(card.Path, "read_text", lambda path: '{"world_size": 2}')
+    found = card.read_on(page, "further", Path("runs"))
+    assert found.startswith("It read 26.0M tokens in 3.2 hours on 2 cores.\n")
+    assert (
+        "| nano, decay | 7 |\n| further, decay | 7 |\n\nTold. further reads on from there, on 2 processes: Python 3.\n\n## Hidden"
+        in found
+    )
+    assert found.endswith("x\n\na recipe\n")
+    assert card.read_on(found, "further", Path("runs")) == found
