@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from card_parts import JUDGED, contrasts, made_with, plain_took, retrieval, stage_rows, stages, text_read
-from make import BEFORE, RUNS
+from make import BEFORE, MEAN, RUNS
 
 from modernbert.core import packaged
 from modernbert.core.config import read
@@ -46,6 +46,8 @@ tags:
 - modernbert
 ---
 """
+
+AVERAGED = f"The weights here are the mean of those that {' and '.join(MEAN)} ended with."
 
 TAUGHT = {
     "sentiment": (
@@ -110,7 +112,7 @@ def trunk_card(judged: dict[str, Any], runs: Path, folder: Path) -> str:
         f"{config.max_position_embeddings:,}. It read {tokens / 1e6:.1f}M tokens in {hours:.1f} hours on {env['threads']} cores: "
         "enough to be of use and to test with, little enough to know few facts. It can say what is false or hurtful.",
         "## Text\n\n" + text_read(recipes["nano"]),
-        "## Training\n\n" + stages(recipes, steps, env),
+        f"## Training\n\n{stages(recipes, steps, env)} {AVERAGED}",
     ]
     parts += [f"## {title}\n\n{told}" for title, told in _judgements(judged)]
     made = "\n\n".join(_recipe_block(runs, name) for name in recipes)
@@ -135,7 +137,7 @@ def read_on(page: str, name: str, runs: Path) -> str:
     page = page[: last_row.end()] + rows + page[last_row.end() :]
     page = page.replace(found[0], f"It read {tokens:.1f}M tokens in {hours:.1f} hours")
     before, title, after = page.partition("\n\n## Hidden tokens")
-    told = f" {name} reads on from there, on {env['world_size']} processes: {made_with(env, recipe)}"
+    told = f" {name} reads on from there, on {env['world_size']} processes: {made_with(env, recipe)} {AVERAGED}"
     return f"{before}{told}{title}{after.rstrip()}\n\n{_recipe_block(runs, name)}\n"
 
 

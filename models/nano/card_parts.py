@@ -99,7 +99,7 @@ def hidden_tokens(found: dict[str, Any]) -> str:
             "padded, one stage)"
         )
     if BEFORE in found:
-        told += f"; {BEFORE} is what the last run began with"
+        told += f"; {BEFORE} is what further began with"
     return f"{table(rows)}\n\n{told}. `models/nano/held_out.py`."
 
 

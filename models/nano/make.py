@@ -23,6 +23,8 @@ PACKAGE = HERE.parents[1] / "src" / "modernbert" / "models" / "nano"
 SOURCES = ("wiki", "arxiv", "novels", "wikinews", "python")
 RUNS = ("seed", "nano", "further")
 """Each begins where the one before it ended."""
+MEAN = RUNS[-2:]
+"""Runs whose last weights are averaged into the packaged ones."""
 BEFORE = "nano before further"
 """Took as long as the plain baseline may, which is what it is compared with."""
 VOCABULARY = 16_384
@@ -74,13 +76,15 @@ def steps(corpus: Path, task_data: Path | None, out: Path) -> Iterator[Step]:
 
 
 def pretraining(corpus: Path, out: Path) -> Iterator[Step]:
-    """Tokenizer, shards, the small model, the larger one, and that one again for longer."""
+    """Tokenizer, shards, the small model, the larger one, that one again for longer, and the mean."""
     tokenizer = out / "tokenizer"
     sizes = ("--vocab-size", VOCABULARY, "--num-unused", UNUSED, "--most-bytes", TOKENIZER_BYTES)
     yield Step(made=tokenizer, words=("tokenizer", "train", *texts(corpus).values(), "--out", tokenizer, *sizes))
     yield from shards_of(corpus, tokenizer, out)
     for name in RUNS:
         yield Step(made=out / name / "model", words=("pretrain", HERE / f"{name}.yaml", HERE / "mixture.yaml"))
+    ends = (out / name / "model" for name in MEAN)
+    yield Step(made=out / "mean", words=("model", "average", *ends, "--out", out / "mean"))
 
 
 def texts(corpus: Path) -> dict[str, str]:
@@ -104,7 +108,7 @@ def packaging(corpus: Path, out: Path) -> Iterator[Step]:
     """The trunk, and the heads that read words alone."""
     pairs, embedding, late = out / "pairs.jsonl", out / "embedding", out / "late"
     packages = out / "packages"
-    trunk = (HERE / "package.py", "trunk", out / RUNS[-1] / "model", "--out", PACKAGE)
+    trunk = (HERE / "package.py", "trunk", out / "mean", "--out", PACKAGE)
     head = (HERE / "package.py", "head", embedding, "--name", "embedding", "--out", PACKAGE)
     put_late = (HERE / "package.py", "head", late, "--name", "late", "--out", PACKAGE)
     yield Step(made=PACKAGE / "model.safetensors", words=trunk)

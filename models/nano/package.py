@@ -56,7 +56,9 @@ def trunk(source: Path, out: Path) -> None:
     model = load(source, dtype=torch.float32).to(torch.bfloat16)
     save(model, out)
     copy_tokenizer(source, out)
-    shutil.copyfile(source / TRAINING, out / TRAINING)
+    (out / TRAINING).unlink(missing_ok=True)
+    if (source / TRAINING).exists():  # a mean of models has none
+        shutil.copyfile(source / TRAINING, out / TRAINING)
 
 
 def whole_head(source: Path, trunk: Path, name: str) -> None:
