@@ -47,7 +47,7 @@ tags:
 ---
 """
 
-AVERAGED = f"The weights here are the mean of those that {' and '.join(MEAN)} ended with."
+AVERAGED = f"The weights here are the mean of those that {' and '.join(MEAN)} ended with, as the hidden tokens and the blanks below speak for."
 
 TAUGHT = {
     "sentiment": (

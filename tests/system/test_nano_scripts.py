@@ -697,7 +697,7 @@ def test_a_card_adds_up_what_was_read_before_and_after(monkeypatch):
     found = card.read_on(page, "further", Path("runs"))
     assert found.startswith("It read 26.0M tokens in 3.2 hours on 2 cores.\n")
     assert (
-        "| nano, decay | 7 |\n| further, decay | 7 |\n\nTold. further reads on from there, on 2 processes: Python 3. The weights here are the mean of those that nano and further ended with.\n\n## Hidden"
+        "| nano, decay | 7 |\n| further, decay | 7 |\n\nTold. further reads on from there, on 2 processes: Python 3. The weights here are the mean of those that nano and further ended with, as the hidden tokens and the blanks below speak for.\n\n## Hidden"
         in found
     )
     assert found.endswith("x\n\na recipe\n")
