@@ -19,6 +19,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -90,10 +91,10 @@ def mean_loss(line: dict[str, Any], scale: Mapping[str, float] | None = None) ->
     return sum(score["loss"] * (scale[name] if scale else 1) for name, score in sources.items()) / len(sources)
 
 
-def bytes_of_a_token(folder: Path) -> dict[str, float]:
+def bytes_of_a_token(held_out: Mapping[str, Path]) -> dict[str, float]:
     """What a held-out token spells on average, by source."""
     sizes = {}
-    for name, path in read(Recipe, folder / "resolved.json").data.held_out.items():
+    for name, path in held_out.items():
         shards = Shards.open(path)
         tokenizer = shards.tokenizer()
         # A letter of byte-level BPE is a byte.
@@ -117,14 +118,13 @@ def train(name: str, data: Path, out: Path, folder: Path = FOLDER) -> None:
 
 def finished(out: Path, folder: Path = FOLDER) -> list[Run]:
     done = [name for name in names(folder) if (out / name / "model" / "config.json").exists()]
-    sizes: dict[tuple[Path, ...], dict[str, float]] = {}
+    held_out = {name: read(Recipe, out / name / "resolved.json").data.held_out for name in done}
     runs = []
     for name in done:
-        held_out = tuple(read(Recipe, out / name / "resolved.json").data.held_out.values())
-        if held_out not in sizes:
-            sizes[held_out] = bytes_of_a_token(out / name)
-        base = next(iter(sizes.values()))
-        scale = {source: base[source] / size for source, size in sizes[held_out].items()}
+        scale = dict.fromkeys(held_out[name], 1.0)
+        if held_out[name] != held_out[done[0]]:
+            spelt, by_base = bytes_of_a_token(held_out[name]), bytes_of_a_token(held_out[done[0]])
+            scale = {source: by_base[source] / size for source, size in spelt.items()}
         evaluations = read_metrics(out / name, "evaluation")
         runs.append(Run(name=name, folder=out / name, evaluations=evaluations, token_scale=scale))
     return runs
@@ -234,7 +234,7 @@ def picture(runs: Sequence[Run], path: Path) -> None:
 
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axis = figure.subplots()
-    colours = iter(colormaps["tab20"].colors * (1 + len(runs) // 20))  # pyright: ignore[reportAttributeAccessIssue]
+    colours = cycle(colormaps["tab20"].colors)  # pyright: ignore[reportAttributeAccessIssue]
     for run in sorted(runs, key=lambda run: -run.loss):
         tokens = [line["tokens"] / 1e6 for line in run.evaluations]
         is_base = run.name in ("base", NOISE)

@@ -88,13 +88,12 @@ def main(words: Sequence[str] | None = None) -> None:
         print(json.dumps(_peak(options.peak, folder, texts, tokenizer, options)))
         return
     predictor = partial(_predictor, folder=folder, texts=texts, tokenizer=tokenizer, options=options)
-    _check({name: predictor(name, dtype=torch.float32)() for name in CONTENDERS})
+    exact = {name: predictor(name, dtype=torch.float32)() for name in CONTENDERS}
+    _check(exact)
     dtype = best_precision().dtype
     predictors = {name: predictor(name, dtype=dtype) for name in CONTENDERS}
     if dtype != torch.float32:
-        _check_rounding(
-            {name: predict() for name, predict in predictors.items()}, predictor(GROUPED, dtype=torch.float32)()
-        )
+        _check_rounding({name: predict() for name, predict in predictors.items()}, exact[GROUPED])
     training = alternate(
         {name: partial(_epoch, name, folder, texts, tokenizer, options) for name in CONTENDERS},
         rounds=options.rounds, most_seconds=3600,
