@@ -46,6 +46,42 @@ std::vector<double> attended(const std::vector<double>& q, const std::vector<dou
     return out;
 }
 
+// Gradients of q, k and v, one after the other, from the one of the output; as plain as `attended`.
+std::vector<double> attended_back(const std::vector<double> (&qkv)[3], const std::vector<double>& upstream, long heads, long size,
+                                  const std::vector<int64_t>& offsets, long left, long right) {
+    const auto& [q, k, v] = qkv;
+    const auto out = attended(q, k, v, heads, size, offsets, left, right);
+    std::vector<double> grads(3 * q.size());
+    for (size_t n = 0; n + 1 < offsets.size(); n++)
+        for (long i = offsets[n]; i < offsets[n + 1]; i++)
+            for (long h = 0; h < heads; h++) {
+                const long from = std::max(offsets[n], i - left), to = std::min(offsets[n + 1], i + right + 1), own = (i * heads + h) * size;
+                std::vector<double> shares;
+                double most = -INFINITY, total = 0, owed = 0;
+                for (long j = from; j < to; j++) {
+                    double score = 0;
+                    for (long d = 0; d < size; d++) score += q[own + d] * k[(j * heads + h) * size + d];
+                    shares.push_back(score / std::sqrt(double(size)));
+                    most = std::max(most, shares.back());
+                }
+                for (double& share : shares) total += share = std::exp(share - most);
+                for (long d = 0; d < size; d++) owed += out[own + d] * upstream[own + d];
+                for (long j = from; j < to; j++) {
+                    const long other = (j * heads + h) * size;
+                    const double share = shares[j - from] / total;
+                    double slope = -owed;
+                    for (long d = 0; d < size; d++) slope += upstream[own + d] * v[other + d];
+                    slope *= share / std::sqrt(double(size));
+                    for (long d = 0; d < size; d++) {
+                        grads[own + d] += slope * k[other + d];
+                        grads[q.size() + other + d] += slope * q[own + d];
+                        grads[2 * q.size() + other + d] += share * upstream[own + d];
+                    }
+                }
+            }
+    return grads;
+}
+
 double error(const std::vector<float>& found, const std::vector<double>& truth) {
     double most = 0;
     for (size_t i = 0; i < truth.size(); i++) {
@@ -73,24 +109,63 @@ const std::vector<std::vector<long>> LAYOUTS = {
     {1}, {0, 5, 0, 3, 0}, {63, 64, 65, 1, 2}, {300, 129, 7, 7, 7}, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17},
 };
 
-void check_attention(long size, long threads) {
+uint16_t brief(float x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+}
+
+// As the kernels take and give numbers of a kind, with what is lost on the way.
+std::vector<char> stored(const std::vector<float>& some, int kind) {
+    std::vector<char> made(some.size() * (kind == MODERNBERT_FLOAT32 ? 4 : 2));
+    for (size_t i = 0; i < some.size(); i++) {
+        const uint16_t half = brief(some[i]);
+        if (kind == MODERNBERT_FLOAT32) std::memcpy(&made[4 * i], &some[i], 4);
+        else std::memcpy(&made[2 * i], &half, 2);
+    }
+    return made;
+}
+std::vector<float> read(const std::vector<char>& from, int kind) {
+    std::vector<float> made(from.size() / (kind == MODERNBERT_FLOAT32 ? 4 : 2));
+    for (size_t i = 0; i < made.size(); i++) {
+        uint32_t bits = 0;
+        if (kind == MODERNBERT_FLOAT32) std::memcpy(&bits, &from[4 * i], 4);
+        else std::memcpy(reinterpret_cast<char*>(&bits) + 2, &from[2 * i], 2);
+        std::memcpy(&made[i], &bits, 4);
+    }
+    return made;
+}
+
+void check_attention(long size, int kind, double allowed, long threads) {
     const long heads = 2, far = 1L << 40;
     const long windows[][2] = {{far, far}, {64, 64}, {3, 5}, {90, 0}, {0, 0}};
     for (const auto& lengths : LAYOUTS) {
         const auto offsets = offsets_of(lengths);
-        const long tokens = offsets.back(), stride = 3 * heads * size;
-        const auto qkv = numbers(tokens * stride, 1.5);
+        const long tokens = offsets.back(), stride = 3 * heads * size, each = kind == MODERNBERT_FLOAT32 ? 4 : 2, wide = heads * size * each;
+        const auto qkv = stored(numbers(tokens * stride, 1.5), kind), upstream = stored(numbers(tokens * heads * size), kind);
+        const auto exact = read(qkv, kind), exact_upstream = read(upstream, kind);
         std::vector<double> parts[3];
         for (int part = 0; part < 3; part++)
             for (long t = 0; t < tokens; t++)
-                for (long d = 0; d < heads * size; d++) parts[part].push_back(qkv[t * stride + part * heads * size + d]);
+                for (long d = 0; d < heads * size; d++) parts[part].push_back(exact[t * stride + part * heads * size + d]);
         for (const auto& window : windows) {
-            std::vector<float> out(tokens * heads * size, NAN);
-            const float* q = qkv.data();
-            if (modernbert_attend(q, q + heads * size, q + 2 * heads * size, stride, out.data(), heads, size, offsets.data(), lengths.size(),
-                                  window[0], window[1], threads))
+            std::vector<char> out(tokens * wide, -1), grads(3 * tokens * wide, -1);  // no numbers
+            std::vector<float> norms(2 * tokens * heads, NAN);
+            const char* q = qkv.data();
+            if (modernbert_attend(kind, q, q + wide, q + 2 * wide, stride, out.data(), norms.data(), heads, size, offsets.data(),
+                                  lengths.size(), window[0], window[1], threads) ||
+                modernbert_attend_backward(kind, q, q + wide, q + 2 * wide, stride, out.data(), norms.data(), upstream.data(), grads.data(),
+                                           grads.data() + wide, grads.data() + 2 * wide, stride, heads, size, offsets.data(), lengths.size(),
+                                           window[0], window[1], threads))
                 expect("attention refuses heads of", size, 1, 0);
-            expect("attention, heads of", size, error(out, attended(parts[0], parts[1], parts[2], heads, size, offsets, window[0], window[1])), 1e-5);
+            expect("attention, heads of", size, error(read(out, kind), attended(parts[0], parts[1], parts[2], heads, size, offsets, window[0], window[1])),
+                   allowed);
+            const auto truth = attended_back(parts, {exact_upstream.begin(), exact_upstream.end()}, heads, size, offsets, window[0], window[1]);
+            std::vector<double> joint;
+            for (long t = 0; t < tokens; t++)
+                for (int part = 0; part < 3; part++)
+                    for (long d = 0; d < heads * size; d++) joint.push_back(truth[part * parts[0].size() + t * heads * size + d]);
+            expect("attention's gradients, heads of", size, error(read(grads, kind), joint), 2 * allowed);
         }
     }
 }
@@ -145,12 +220,6 @@ void pair(std::vector<long>& order, long start, long half) {
     for (long i = 0; i < half; i += panel / 2)
         for (long side = 0; side < 2; side++)
             for (long j = 0; j < panel / 2; j++) order.push_back(start + side * half + i + j);
-}
-
-uint16_t brief(float x) {
-    uint32_t bits;
-    std::memcpy(&bits, &x, sizeof bits);
-    return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
 // What ModernBertWeight points to, in each kind of numbers.
@@ -269,7 +338,8 @@ void check_callers_at_once() {
     for (auto& out : outs)
         callers.emplace_back([&] {
             for (int again = 0; again < 20; again++)
-                modernbert_attend(qkv.data(), qkv.data() + size, qkv.data() + 2 * size, 3 * size, out.data(), 1, size, offsets, 2, 64, 64, 3);
+                modernbert_attend(MODERNBERT_FLOAT32, qkv.data(), qkv.data() + size, qkv.data() + 2 * size, 3 * size, out.data(), nullptr, 1, size,
+                                  offsets, 2, 64, 64, 3);
         });
     for (auto& caller : callers) caller.join();
     for (auto& out : outs) expect("callers at once differ", 0, out == outs[0] ? 0 : 1, 0);
@@ -280,7 +350,10 @@ void check_callers_at_once() {
 int main() {
     expect("not ready for what it was compiled for", 0, modernbert_ready() ? 1 : 0, 0);
     for (long size : {32, 64, 128})
-        if (size % modernbert_panel() == 0) check_attention(size, size == 64 ? 3 : 1);
+        if (size % modernbert_panel() == 0) {
+            check_attention(size, MODERNBERT_FLOAT32, 1e-5, size == 64 ? 3 : 1);
+            check_attention(size, MODERNBERT_BFLOAT16, 0.03, size == 64 ? 3 : 1);
+        }
     for (int kind : {MODERNBERT_FLOAT32, MODERNBERT_BFLOAT16, MODERNBERT_INT8}) {
         const double allowed[] = {1e-5, 0.06, 0.06};
         check_encoder({128, 2, 96, 3, 8, 50}, {40, 0, 1, 77, 2}, kind, allowed[kind], 2);

@@ -1,7 +1,7 @@
 """Attention over a packed batch: one door, five backends that must agree.
 
     reference   dense, one document after the other, any dtype: the slow twin every other one is compared with
-    native      CPU: the package's own compiled kernel (ops/native)
+    native      CPU, float32 and bfloat16: the package's own compiled kernels (ops/native)
     blocked     PyTorch alone, every device: banded blocks for windows, grouped documents for full attention
     varlen      CUDA, half precision: torch.nn.attention.varlen, window included, no flash-attn package
     flex        CUDA: compiled FlexAttention, also for holes and for float32
@@ -53,10 +53,9 @@ def attend(
     Raises:
         UnsupportedError: the backend asked for cannot run this; the sentence says why.
     """
-    needs_grad = torch.is_grad_enabled() and (q.requires_grad or k.requires_grad or v.requires_grad)
     if backend == "auto":
-        backend = choose(q.device, q.dtype, q.shape[-1], layout.has_holes, dropout, needs_grad)
-    elif problem := why_not(backend, q.device, q.dtype, q.shape[-1], layout.has_holes, dropout, needs_grad):
+        backend = choose(q.device, q.dtype, q.shape[-1], layout.has_holes, dropout)
+    elif problem := why_not(backend, q.device, q.dtype, q.shape[-1], layout.has_holes, dropout):
         raise UnsupportedError(f"attention backend {backend!r} cannot run here: {problem}; use backend='auto'")
     if layout.num_tokens == 0:
         return torch.zeros_like(q)
@@ -69,13 +68,10 @@ def choose(
     head_size: int,
     has_holes: bool = False,
     dropout: float = 0.0,
-    needs_grad: bool = False,
 ) -> Backend:
     """The fastest backend that can run this. FlexAttention is fast only where it is compiled, on CUDA."""
     candidates = _ON_CUDA if device.type == "cuda" else _ELSEWHERE
-    return next(
-        name for name in candidates if why_not(name, device, dtype, head_size, has_holes, dropout, needs_grad) is None
-    )
+    return next(name for name in candidates if why_not(name, device, dtype, head_size, has_holes, dropout) is None)
 
 
 def why_not(
@@ -85,14 +81,13 @@ def why_not(
     head_size: int,
     has_holes: bool = False,
     dropout: float = 0.0,
-    needs_grad: bool = False,
 ) -> str | None:
     """Why this backend cannot run such heads, or nothing when it can."""
     match backend:
         case "reference" | "blocked":
             return None
         case "native":
-            return _native.why_not(device, dtype, head_size, has_holes, dropout, needs_grad)
+            return _native.why_not(device, dtype, head_size, has_holes, dropout)
         case "varlen":
             return _varlen.why_not(device, dtype, head_size, has_holes, dropout)
         case "flex":

@@ -1,4 +1,4 @@
-"""The compiled attention against the reference in float64: every mixture, every window, every head size it takes."""
+"""The compiled attention against the reference in float64: every mixture, every window, every head size, both directions."""
 
 import subprocess
 import sys
@@ -9,21 +9,20 @@ import pytest
 import torch
 
 from modernbert.core.errors import UnsupportedError
-from modernbert.ops import _reference
+from modernbert.ops import _blocked, _reference
 from modernbert.ops._native import attend, why_not
-from modernbert.ops.attention import attend as attend_by_name
 from modernbert.ops.native.library import library
 from modernbert.ops.packed import Packed
 from modernbert.ops.window import Window
-from support.close import assert_exact, assert_fp32, error
+from support.close import assert_exact, assert_fp32, assert_half, error
 from support.mixtures import MIXTURES, WINDOWS
 from support.native import needs_native
 from support.tiny import BOUNDARIES, random_documents, random_heads
 
 pytestmark = needs_native
 
-STEPS = (255, 256, 257, 512, 513, 600)
-"""Around the 256 keys that the kernel takes at once."""
+STEPS = (127, 128, 129, 255, 256, 257, 512, 513, 600)
+"""Around the 256 keys that the kernel takes at once, and the 128 of its backward pass."""
 CPU, FP32 = torch.device("cpu"), torch.float32
 
 
@@ -41,34 +40,61 @@ def compare(packed, window, **shape):
     found = attend(*(x.float() for x in heads), layout=packed, window=window)
     assert found.dtype == FP32
     assert_fp32(found, truth)
+    upstream = torch.randn_like(truth)
+    outputs, gradients = both_ways(attend, [x.float() for x in heads], packed, window, upstream)
+    assert_exact(outputs, found)
+    for ours, true in zip(gradients, both_ways(_reference.attend, heads, packed, window, upstream)[1], strict=True):
+        assert_fp32(ours, true)
+
+
+def both_ways(run, heads, packed, window, upstream):
+    """Outputs, and the gradients of queries, keys and values."""
+    heads = [x.detach().clone().requires_grad_() for x in heads]
+    out = run(*heads, layout=packed, window=window)
+    return out.detach(), torch.autograd.grad(out, heads, upstream.to(out.dtype))
 
 
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
 @pytest.mark.parametrize("lengths", MIXTURES.values(), ids=MIXTURES)
-def test_any_mixture_of_documents_gives_the_references_output(lengths, window):
+def test_any_mixture_of_documents_gives_the_references_output_and_gradients(lengths, window):
     compare(pack(lengths), window, size=32)
 
 
 @pytest.mark.parametrize("window", WINDOWS.values(), ids=WINDOWS)
 @pytest.mark.parametrize("size", [32, 64, 96, 128])
-def test_every_head_size_gives_the_references_output(size, window):
+def test_every_head_size_gives_the_references_output_and_gradients(size, window):
     compare(pack(BOUNDARIES), window, size=size)
 
 
 @pytest.mark.parametrize("window", [Window.full(), Window.both(64), Window(300, 0), Window(0, 300)], ids=str)
 @pytest.mark.parametrize("heads", [1, 3])
-def test_documents_of_more_keys_than_one_step_give_the_references_output(heads, window):
+def test_documents_of_more_keys_than_one_step_give_the_references_output_and_gradients(heads, window):
     compare(pack(STEPS), window, heads=heads, size=64)
+
+
+@pytest.mark.parametrize("window", [Window.full(), Window.both(64), Window(3, 5)], ids=str)
+def test_bfloat16_is_as_good_as_plain_torch(window):
+    packed = pack([12, 400, 9, 9, 130, 1, 33])
+    heads = [x.bfloat16() for x in random_heads(packed, size=64)]
+    upstream = torch.randn(heads[0].shape).bfloat16()
+    found, plain = (both_ways(run, heads, packed, window, upstream) for run in (attend, _reference.attend))
+    truth = both_ways(_reference.attend, [x.double() for x in heads], packed, window, upstream)
+    assert_exact(found[0], attend(*heads, layout=packed, window=window))
+    for ours, rough, true in zip(*((out, *gradients) for out, gradients in (found, plain, truth)), strict=True):
+        assert_half(ours, plain=rough, truth=true)
 
 
 def test_more_threads_than_tasks_or_cores_change_not_one_bit():
     packed = pack([700, 3, 12, 129])
-    heads = float_heads(packed)
-    alone = attend(*heads, layout=packed, window=Window.both(64))
+    heads, upstream = float_heads(packed), torch.randn(packed.num_tokens, 2, 64)
+    alone = both_ways(attend, heads, packed, Window.both(64), upstream)
     for count in (2, 3, 7):
         with on_threads(count):
             for _ in range(20):  # a race would not show each time
-                assert_exact(attend(*heads, layout=packed, window=Window.both(64)), alone)
+                out, gradients = both_ways(attend, heads, packed, Window.both(64), upstream)
+                assert_exact(out, alone[0])
+                for found, expected in zip(gradients, alone[1], strict=True):
+                    assert_exact(found, expected)
 
 
 def test_two_threads_of_python_may_call_at_once():
@@ -122,6 +148,34 @@ def test_heads_may_be_slices_of_one_matrix_or_anything_else():
         assert_fp32(attend(*heads, layout=packed, window=Window.both(8)), truth)
 
 
+def test_gradients_reach_one_matrix_through_its_slices_whatever_the_gradients_strides():
+    packed = pack([20, 130])
+    qkv = torch.randn(packed.num_tokens, 3, 2, 64, dtype=torch.float64)
+    upstream = torch.randn(2, packed.num_tokens, 64, dtype=torch.float64).transpose(0, 1)
+    found = []
+    for run, dtype in ((attend, FP32), (_reference.attend, torch.float64)):
+        joint = qkv.to(dtype).requires_grad_()
+        run(*joint.unbind(1), layout=packed, window=Window.both(8)).backward(upstream.to(dtype))
+        found.append(joint.grad)
+    assert_fp32(*found)
+
+
+def test_only_what_is_asked_for_gets_a_gradient():
+    packed = pack([40])
+    q, k, v = float_heads(packed)
+    attend(q, k, v.requires_grad_(), layout=packed, window=Window.full()).sum().backward()
+    assert q.grad is None
+    assert bool(v.grad.isfinite().all())
+
+
+def test_a_second_derivative_is_never_zero_silently():
+    packed = pack([40])
+    q, k, v = float_heads(packed)
+    out = attend(q.requires_grad_(), k, v, layout=packed, window=Window.full())
+    with pytest.raises(UnsupportedError, match="take backend='reference', the only one that has a second"):
+        torch.autograd.grad(out.sum(), q, create_graph=True)
+
+
 def test_its_inputs_stay_as_they_were():
     packed = pack([20, 130])
     heads = float_heads(packed)
@@ -145,6 +199,16 @@ def test_large_scores_are_as_exact_as_plain_torch_and_never_overflow(window):
     found = attend(*heads, layout=packed, window=window)
     assert bool(found.isfinite().all())
     assert error(found, truth) <= 2 * error(plain, truth) + 1e-5
+    upstream = torch.randn_like(truth)
+    gradients = [
+        both_ways(run, [x.to(dtype) for x in heads], packed, window, upstream)[1]
+        for run, dtype in ((attend, FP32), (_blocked.attend, FP32), (_reference.attend, torch.float64))
+    ]
+    for ours, torchs, true in zip(
+        *gradients, strict=True
+    ):  # torch's fused kernel, too, takes weights' mean from the output
+        assert bool(ours.isfinite().all())
+        assert error(ours, true) <= 2 * error(torchs, true) + 1e-5
 
 
 def test_scores_that_fall_by_hundreds_from_step_to_step_leave_no_trace_of_the_small_ones():
@@ -175,6 +239,12 @@ def test_what_is_no_number_stays_in_its_document():
         assert bool(hit.isnan().any())
         assert_exact(before, clean[:50])
         assert_exact(after, clean[120:])
+        ones = torch.ones_like(clean)
+        gradients = [both_ways(attend, some, packed, Window.both(8), ones)[1] for some in (heads, float_heads(packed))]
+        assert any(bool(found.isnan().any()) for found in gradients[0])
+        for found, expected in zip(*gradients, strict=True):
+            assert_exact(found[:50], expected[:50])
+            assert_exact(found[120:], expected[120:])
 
 
 # ---------------------------------------------------------------- refusals
@@ -185,39 +255,23 @@ def test_what_is_no_number_stays_in_its_document():
     [
         ({}, None),
         ({"device": torch.device("meta")}, "it needs a CPU: found meta"),
-        ({"dtype": torch.bfloat16}, "it computes in float32: found bfloat16"),
-        ({"dtype": torch.float64}, "it computes in float32: found float64"),
+        ({"dtype": torch.bfloat16}, None),
+        ({"dtype": torch.float16}, "it computes in float32 and bfloat16: found float16"),
+        ({"dtype": torch.float64}, "it computes in float32 and bfloat16: found float64"),
         ({"head_size": 24}, "it takes heads of multiples of {panel} up to 128: found 24"),
         ({"head_size": 160}, "it takes heads of multiples of {panel} up to 128: found 160"),
         ({"has_holes": True}, "documents with holes need positions, which it does not look at"),
         ({"dropout": 0.1}, "it has no attention dropout"),
-        ({"needs_grad": True}, "it has no backward pass"),
     ],
 )
 def test_it_says_what_it_does_not_do(changes, sentence):
-    request = {
-        "device": CPU, "dtype": FP32, "head_size": 64, "has_holes": False, "dropout": 0.0, "needs_grad": False
-    }  # fmt: skip
+    request = {"device": CPU, "dtype": FP32, "head_size": 64, "has_holes": False, "dropout": 0.0}
     assert why_not(**request | changes) == (sentence and sentence.format(panel=library().panel))
-
-
-def test_a_gradient_is_never_lost_silently(unchecked):
-    packed = pack([20])
-    q, k, v = float_heads(packed)
-    with pytest.raises(
-        UnsupportedError,
-        match="attention backend 'native' cannot run here: it has no backward pass; use backend='auto'",
-    ):
-        attend_by_name(q.requires_grad_(), k, v, layout=packed, window=Window.full(), backend="native")
-    attend_by_name(q, k, v, layout=packed, window=Window.full()).sum().backward()
-    assert bool(q.grad.isfinite().all())
-    with torch.no_grad():
-        attend_by_name(q, k, v, layout=packed, window=Window.full(), backend="native")
 
 
 def test_a_compiled_graph_does_not_hold_it(monkeypatch):
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
-    assert why_not(CPU, FP32, 64, False, 0.0, False) == "a compiled graph cannot hold it"
+    assert why_not(CPU, FP32, 64, False, 0.0) == "a compiled graph cannot hold it"
 
 
 @contextmanager

@@ -252,7 +252,11 @@ def test_no_memory_is_torchs_own_error(machine):
     offsets = torch.tensor([0, 1 << 50])
     something = torch.ones(64)
     with pytest.raises(torch.OutOfMemoryError, match="the CPU kernel 'attend' found no memory: use a smaller batch"):
-        library.library().call("attend", something, something, something, 64, something, 1, 64, offsets, 1, 1, 1, 1)
+        library.library().call("attend", 0, *[something] * 3, 64, something, 0, 1, 64, offsets, 1, 1, 1, 1)
+    with pytest.raises(torch.OutOfMemoryError, match="the CPU kernel 'attend_backward' found no memory"):
+        library.library().call(
+            "attend_backward", 0, *[something] * 3, 64, *[something] * 6, 64, 1, 64, offsets, 1, 1, 1, 1
+        )
 
 
 def test_the_name_changes_with_sources_and_variant(machine, tmp_path):

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "linear.h"
+#include "places.h"
 
 namespace modernbert {
 
@@ -14,17 +15,20 @@ constexpr int QUERIES = 8 * ROWS;  // of one task
 constexpr int LARGEST_HEAD = 128;
 constexpr int KEYS = 256;          // of one step; their blocks and values (128 KB at head size 64) stay in the second-level cache
 
-template <class Number>
+template <class Number, class Out>
 struct Heads {
     const typename Number::Row* q;  // a token's are `stride` numbers behind the one's before, a head's `apart`
     long stride, apart;
     const typename Number::Weight* k;  // [H, blocks, size / STEP, PANEL, STEP]
     const typename Number::Weight* v;  // [H, size / PANEL, blocks * PANEL / STEP, PANEL, STEP]
-    float* out;                        // [T, out_stride], head h at h * size
+    Out* out;                          // [T, out_stride], head h at h * size
     long out_stride;
     long tokens, heads, size;
+    float* norms;                      // [T, H, 2], for the backward pass, or absent (0): what scores are below, and what weights are times
     long blocks() const { return (tokens + PANEL - 1) / PANEL; }
 };
+
+constexpr float PER_E = 1.44269504089f;  // log2(e): e^x is 2^(PER_E x)
 
 // Which keys a query sees: so many tokens before and behind it, ends included.
 struct Window {
@@ -64,7 +68,8 @@ struct Attention {
     float most[QUERIES], weight[QUERIES];
     long size;  // of a head
 
-    void run(Products<Number>& products, const Heads<Number>& heads, const Item& item, long head, Window window, float scale) {
+    template <class Out>
+    void run(Products<Number>& products, const Heads<Number, Out>& heads, const Item& item, long head, Window window, float scale) {
         size = heads.size;
         const long numbers = heads.blocks() * PANEL * size;
         const auto *k = heads.k + head * numbers, *v = heads.v + head * numbers;
@@ -83,13 +88,17 @@ struct Attention {
                 const long to = std::min(stop, query + height + window.right);
                 if (from >= to) return;
                 const Row* q = heads.q + query * heads.stride + head * heads.apart;
-                step(products, height, q, heads.stride, k, v, heads.blocks() * PANEL, offset, query, from, to, window, scale * 1.44269504089f);
+                step(products, height, q, heads.stride, k, v, heads.blocks() * PANEL, offset, query, from, to, window, scale * PER_E);
             });
         }
         for (long i = 0; i < item.count; i++) {
-            float* out = heads.out + (item.first + i) * heads.out_stride + head * size;
+            Out* out = heads.out + (item.first + i) * heads.out_stride + head * size;
             const V share = all(1 / weight[i]);
-            for (long d = 0; d < size; d += W) store(out + d, load(&sums[i][d]) * share);
+            for (long d = 0; d < size; d += W) put(out + d, load(&sums[i][d]) * share);
+            if (heads.norms) {
+                float* norm = heads.norms + ((item.first + i) * heads.heads + head) * 2;
+                norm[0] = most[i] * (scale * PER_E), norm[1] = 1 / weight[i];
+            }
         }
     }
 
@@ -166,8 +175,8 @@ struct Attention {
     }
 };
 
-template <class Number>
-void attend(Pool& pool, const Heads<Number>& heads, const std::vector<Item>& items, Window window) {
+template <class Number, class Out>
+void attend(Pool& pool, const Heads<Number, Out>& heads, const std::vector<Item>& items, Window window) {
     const float scale = 1 / std::sqrt(static_cast<float>(heads.size));
     // A task is one head's share of neighbouring items, about QUERIES queries together: tiny documents are not tiny tasks.
     std::vector<long> starts{0};

@@ -37,7 +37,7 @@ class Library:
         self.variant = variant
         self.path = path
         self.handle = ctypes.CDLL(str(path))
-        for name in ("ready", "panel", "step", "takes_head_size", "attend", "encode", "changed"):
+        for name in ("ready", "panel", "step", "takes_head_size", "attend", "attend_backward", "encode", "changed"):
             getattr(self.handle, f"modernbert_{name}").restype = ctypes.c_int64
         self.panel = int(self.handle.modernbert_panel())
         """Columns that a weight's panel has."""

@@ -1,39 +1,20 @@
 // The doors of modernbert.h: a whole encoder in one call, and attention by itself.
 #include "modernbert.h"
 
-#include <sys/mman.h>
-
 #include <cstdlib>
 #include <new>
 
 #include "activations.h"
 #include "attention.h"
+#include "gradients.h"
 #include "linear.h"
+#include "places.h"
 #include "pool.h"
+#include "room.h"
 #include "tiles.h"
 
 namespace modernbert {
 namespace {
-
-// Memory of one call, aligned for vectors.
-template <class T>
-class Room {
-  public:
-    explicit Room(long count) {
-        const size_t page = 1 << 21, bytes = count * sizeof(T) + 64, align = bytes < 2 * page ? 64 : page;
-        start_ = static_cast<T*>(std::aligned_alloc(align, (bytes + align - 1) / align * align));
-        if (!start_) throw std::bad_alloc();
-#if defined(MADV_HUGEPAGE)
-        if (align == page) madvise(start_, bytes / page * page, MADV_HUGEPAGE);  // may be refused: only slower
-#endif
-    }
-    ~Room() { std::free(start_); }
-    Room(const Room&) = delete;
-    operator T*() const { return start_; }
-
-  private:
-    T* start_;
-};
 
 constexpr long SOME_ROWS = 16;  // of a task that walks over rows once
 
@@ -43,25 +24,6 @@ void for_rows(Pool& pool, long rows, const Body& body) {
         for (long row = task * SOME_ROWS; row < std::min(rows, (task + 1) * SOME_ROWS); row++) body(row);
     });
 }
-
-// Where number d of a token's key goes, and of its value; `blocks` of PANEL tokens.
-template <int STEP>
-INLINE long key_place(long token, long head, long d, long blocks, long size) {
-    return ((head * blocks + token / PANEL) * size + d / STEP * STEP) * PANEL + token % PANEL * STEP + d % STEP;
-}
-template <int STEP>
-INLINE long value_place(long token, long head, long d, long blocks, long size) {
-    return (head * size + d / PANEL * PANEL) * blocks * PANEL + (token / STEP * PANEL + d % PANEL) * STEP + token % STEP;
-}
-
-INLINE void put(float* to, V x) { store(to, x); }
-INLINE void put(uint16_t* to, V x) {
-    alignas(64) float lanes[W];
-    store(lanes, x);
-    Brief::round(lanes, W, to);
-}
-INLINE void put_one(float* to, float x) { *to = x; }
-INLINE void put_one(uint16_t* to, float x) { *to = Brief::round(x); }
 
 template <class Number>
 class Forward {
@@ -99,7 +61,7 @@ class Forward {
                      else if (panel < 2 * panels) rotate_keys(row, panel - panels, acc, cos, sin, k);
                      else keep_values(row, panel - 2 * panels, acc, v);
                  });
-        const Heads<Score> heads{q, size_, tokens_ * size_, k, v, narrow_, width, tokens_, model_.heads, size_};
+        const Heads<Score, float> heads{q, size_, tokens_ * size_, k, v, narrow_, width, tokens_, model_.heads, size_, nullptr};
         attend(pool_, heads, items_, layer.is_global ? Window::all() : Window::both(model_.reach));
         add(ready(narrow_, width), width, layer.wo);
         multiply(pool_, threads_, normed(layer.mlp_norm), tokens_, width, panels_of(layer.wi), 2 * model_.gate / PANEL,
@@ -250,28 +212,65 @@ int64_t modernbert_step(int64_t numbers) {
 
 int64_t modernbert_takes_head_size(int64_t size) { return size > 0 && size % PANEL == 0 && size <= LARGEST_HEAD; }
 
-int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_t stride, float* out, int64_t heads, int64_t size,
-                          const int64_t* offsets, int64_t documents, int64_t left, int64_t right, int64_t threads) {
-    if (!modernbert_takes_head_size(size)) return -2;
+namespace {
+
+template <class Number>
+void attend_from(Pool& pool, const void* q, const void* k, const void* v, long stride, void* out, float* norms, long heads, long size,
+                 const int64_t* offsets, long documents, Window window) {
+    typedef typename Number::Row Part;
+    const auto *queries = static_cast<const Part*>(q), *from_k = static_cast<const Part*>(k), *from_v = static_cast<const Part*>(v);
+    const long tokens = offsets[documents], blocks = (tokens + PANEL - 1) / PANEL;
+    Room<Part> keys(heads * blocks * PANEL * size), values(heads * blocks * PANEL * size);
+    pool.run(blocks, [&](long block) {
+        const long first = block * PANEL, count = std::min(long(PANEL), tokens - first);
+        for (long head = 0; head < heads; head++) {
+            const long place = first * stride + head * size;
+            to_keys<Number>(from_k + place, stride, count, size, keys + key_place<Number::STEP>(first, head, 0, blocks, size));
+            to_values<Number>(from_v + place, stride, count, size, values + value_place<Number::STEP>(first, head, 0, blocks, size), blocks * PANEL);
+        }
+    });
+    const Heads<Number, Part> all_heads{queries, stride, size, keys, values, static_cast<Part*>(out), heads * size, tokens, heads, size, norms};
+    attend(pool, all_heads, items_of(offsets, documents), window);
+}
+
+// body(number) in the numbers asked for; what is returned is a call's result.
+template <class Body>
+int64_t guarded(int64_t numbers, const Body& body) {
     try {
-        const long tokens = offsets[documents], blocks = (tokens + PANEL - 1) / PANEL;
-        Room<float> keys(heads * blocks * PANEL * size), values(heads * blocks * PANEL * size);
-        Borrowed pool(threads);
-        (*pool).run(blocks, [&](long block) {
-            for (long head = 0; head < heads; head++)
-                for (long t = block * PANEL; t < std::min(tokens, (block + 1) * PANEL); t++) {
-                    float* key = keys + key_place<1>(t, head, 0, blocks, size);
-                    for (long d = 0; d < size; d++) key[d * PANEL] = k[t * stride + head * size + d];
-                    for (long d = 0; d < size; d += PANEL)
-                        std::memcpy(values + value_place<1>(t, head, d, blocks, size), v + t * stride + head * size + d, PANEL * 4);
-                }
-        });
-        const Heads<Exact> all_heads{q, stride, size, keys, values, out, heads * size, tokens, heads, size};
-        attend(*pool, all_heads, items_of(offsets, documents), {left, right});
+        if (numbers == MODERNBERT_FLOAT32) body(Exact());
+        else if (numbers == MODERNBERT_BFLOAT16) body(Brief());
+        else return -2;
     } catch (const std::bad_alloc&) {
         return -1;
     }
     return 0;
+}
+
+}  // namespace
+
+int64_t modernbert_attend(int64_t numbers, const void* q, const void* k, const void* v, int64_t stride, void* out, float* norms,
+                          int64_t heads, int64_t size, const int64_t* offsets, int64_t documents, int64_t left, int64_t right, int64_t threads) {
+    if (!modernbert_takes_head_size(size)) return -2;
+    return guarded(numbers, [&](auto number) {
+        Borrowed pool(threads);
+        attend_from<decltype(number)>(*pool, q, k, v, stride, out, norms, heads, size, offsets, documents, {left, right});
+    });
+}
+
+int64_t modernbert_attend_backward(int64_t numbers, const void* q, const void* k, const void* v, int64_t stride, const void* out,
+                                   const float* norms, const void* grad_out, void* grad_q, void* grad_k, void* grad_v, int64_t grad_stride,
+                                   int64_t heads, int64_t size, const int64_t* offsets, int64_t documents, int64_t left, int64_t right,
+                                   int64_t threads) {
+    if (!modernbert_takes_head_size(size)) return -2;
+    return guarded(numbers, [&](auto number) {
+        typedef typename decltype(number)::Row Part;
+        const auto in = [](const void* x) { return static_cast<const Part*>(x); };
+        const auto to = [](void* x) { return static_cast<Part*>(x); };
+        Borrowed pool(threads);
+        const Gradients<decltype(number)> gradients{in(q), in(k), in(v), stride, in(out), in(grad_out), norms,
+                                                    to(grad_q), to(grad_k), to(grad_v), grad_stride, heads, size};
+        attend_backward(*pool, gradients, offsets, documents, {left, right});
+    });
 }
 
 int64_t modernbert_encode(const ModernBertEncoder* encoder, const int64_t* ids, const int64_t* positions, const int64_t* offsets,

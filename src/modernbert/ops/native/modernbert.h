@@ -23,9 +23,16 @@ int64_t modernbert_step(int64_t numbers);
 int64_t modernbert_takes_head_size(int64_t size);
 
 /* softmax(q k' / sqrt(size)) v inside each document, for the keys from `left` before a query to `right` behind it.
- * q, k, v [T, heads, size] with `stride` floats from one token to the next; out [T, heads * size]. */
-int64_t modernbert_attend(const float* q, const float* k, const float* v, int64_t stride, float* out, int64_t heads, int64_t size,
-                          const int64_t* offsets, int64_t documents, int64_t left, int64_t right, int64_t threads);
+ * q, k, v [T, heads, size] with `stride` numbers from one token to the next; out [T, heads * size]; all in float32, or in bfloat16.
+ * `norms`, where given, becomes [T, heads, 2]: what the backward pass needs to compute the weights again, in float32. */
+int64_t modernbert_attend(int64_t numbers, const void* q, const void* k, const void* v, int64_t stride, void* out, float* norms,
+                          int64_t heads, int64_t size, const int64_t* offsets, int64_t documents, int64_t left, int64_t right, int64_t threads);
+
+/* From the gradient of `out` [T, heads * size] those of q, k and v, with `grad_stride` numbers from one token to the next. */
+int64_t modernbert_attend_backward(int64_t numbers, const void* q, const void* k, const void* v, int64_t stride, const void* out,
+                                   const float* norms, const void* grad_out, void* grad_q, void* grad_k, void* grad_v, int64_t grad_stride,
+                                   int64_t heads, int64_t size, const int64_t* offsets, int64_t documents, int64_t left, int64_t right,
+                                   int64_t threads);
 
 typedef struct {
     const void* numbers; /* in panels */

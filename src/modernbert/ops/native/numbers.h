@@ -126,6 +126,16 @@ struct Brief {
     }
 };
 
+// W numbers as floats.
+INLINE V widened(const float* from) { return load(from); }
+INLINE I halves(const uint16_t* from) {
+    typedef uint16_t Halves __attribute__((vector_size(W * 2)));
+    Halves some;
+    std::memcpy(&some, from, sizeof some);
+    return __builtin_convertvector(some, I);
+}
+INLINE V widened(const uint16_t* from) { return as_floats(halves(from) << 16); }
+
 INLINE V as_numbers(I x) { return __builtin_convertvector(x, V); }
 
 }  // namespace modernbert

@@ -41,6 +41,8 @@ class Pool {
         for (auto& helper : helpers_) helper.join();
     }
 
+    long threads() const { return helpers_.size() + 1; }
+
     // Call work(task) for each task below `tasks`; returns when all are done.
     template <class Work>
     void run(long tasks, const Work& work) {
