@@ -10,16 +10,13 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from modernbert.core.errors import UnsupportedError
-from modernbert.ops.native.library import Library, library
+from modernbert.ops.native.library import NUMBERS, Library, library
 from modernbert.ops.native.library import why_not as no_library
 from modernbert.ops.packed import Packed
 from modernbert.ops.window import Window
 
 FAR = 1 << 40
 """As many tokens as no document has: a window's end where there is none."""
-
-NUMBERS = {torch.float32: 0, torch.bfloat16: 1}
-"""As modernbert.h counts them."""
 
 
 def attend(

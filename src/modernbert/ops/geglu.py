@@ -7,6 +7,10 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+from modernbert.ops import _native_rows
+from modernbert.ops._native_rows import can_gate
 
 ACTIVATIONS = {
     "gelu": F.gelu,  # exact, with erf: what ModernBERT was trained with
@@ -21,6 +25,25 @@ ACTIVATIONS = {
 
 def gated(both: Float[Tensor, "T both"], activation: str = "gelu") -> Float[Tensor, "T F"]:
     """activation(first half) * second half: the first half of `Wi` is the value, the second the gate."""
+    if activation == "gelu" and can_gate(both):
+        return _Gelu.apply(both)
     value, gate = both.chunk(2, dim=-1)
     active = ACTIVATIONS[activation](value)
     return active * gate if torch.is_grad_enabled() else active.mul_(gate)
+
+
+class _Gelu(torch.autograd.Function):
+    """Keeps its input alone; in half precision it is rounded once, at the end."""
+
+    @staticmethod
+    def forward(ctx: FunctionCtx, both: Tensor) -> Tensor:
+        ctx.save_for_backward(both)
+        return _native_rows.gate(both)
+
+    @staticmethod
+    def backward(ctx: FunctionCtx, grad: Tensor) -> Tensor:  # type: ignore[override]
+        (both,) = ctx.saved_tensors  # type: ignore[attr-defined]
+        if torch.is_grad_enabled():  # this gradient is to be differentiated
+            value, gate = both.chunk(2, dim=-1)
+            return torch.autograd.grad(F.gelu(value) * gate, both, grad, create_graph=True)[0]
+        return _native_rows.gate_backward(both, grad)

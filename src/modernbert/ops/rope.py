@@ -14,6 +14,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
+from modernbert.ops._native_rows import can_turn, turned_apart, turned_back
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rope:
@@ -84,6 +86,8 @@ class _Split(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, qkv: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         ctx.save_for_backward(cos, sin)
+        if can_turn(qkv):
+            return turned_apart(qkv, cos, sin)
         q_T1HK, k_T1HK = (_rotate(qkv[:, i : i + 1], cos, sin) for i in range(2))
         return q_T1HK.squeeze(1), k_T1HK.squeeze(1), qkv[:, 2].clone(memory_format=torch.contiguous_format)
 
@@ -92,7 +96,10 @@ class _Split(torch.autograd.Function):
         cos, sin = ctx.saved_tensors  # type: ignore[attr-defined]
         back = -sin
         q_THK, k_THK, v_THK = grads
-        if torch.compiler.is_compiling():
+        is_again = torch.is_grad_enabled()  # this gradient is to be differentiated
+        if not is_again and can_turn(v_THK):
+            return turned_back(q_THK, k_THK, v_THK, cos, sin), None, None
+        if torch.compiler.is_compiling() or is_again:
             turned = (_rotate(grad[:, None], cos, back) for grad in (q_THK, k_THK))
             return torch.cat((*turned, v_THK[:, None]), dim=1), None, None
         joint_T3HK = v_THK.new_empty(v_THK.shape[0], 3, *v_THK.shape[1:])
@@ -104,7 +111,9 @@ class _Split(torch.autograd.Function):
 
 def _rotate(heads_TSHK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     working = torch.promote_types(heads_TSHK.dtype, torch.float32)
-    if torch.compiler.is_compiling():  # which fuses the plain formula, and refuses to write into halves
+    if (
+        torch.compiler.is_compiling() or torch.is_grad_enabled()
+    ):  # the compiler fuses the plain formula, and neither writes into halves
         cos, sin = (table.to(working)[:, None, None] for table in (cos, sin))
         near, far = heads_TSHK.to(working).chunk(2, dim=-1)
         return torch.cat((near * cos - far * sin, far * cos + near * sin), dim=-1).to(heads_TSHK.dtype)

@@ -18,6 +18,9 @@ from modernbert.ops.native.build import PACKAGED, VARIANTS, CompileError, build,
 SWITCH = "MODERNBERT_NATIVE"
 """Set to 0, this environment variable leaves the kernels out."""
 
+NUMBERS = {torch.float32: 0, torch.bfloat16: 1}
+"""Those that training computes in, as modernbert.h counts them."""
+
 _AVX512 = ("avx512_f", "avx512_bw", "avx512_dq", "avx512_vl")
 _BRIEF = ("avx512_bf16", "avx512_vnni")
 _NEEDED = {
@@ -30,6 +33,11 @@ _NEEDED = {
 """What torch calls the features that a variant needs."""
 
 
+_FUNCTIONS = (
+    "ready", "panel", "step", "takes_head_size", "attend", "attend_backward", "turn", "gate", "gate_backward", "encode", "changed",
+)  # fmt: skip
+
+
 class Library:
     """The functions of modernbert.h."""
 
@@ -37,7 +45,7 @@ class Library:
         self.variant = variant
         self.path = path
         self.handle = ctypes.CDLL(str(path))
-        for name in ("ready", "panel", "step", "takes_head_size", "attend", "attend_backward", "encode", "changed"):
+        for name in _FUNCTIONS:
             getattr(self.handle, f"modernbert_{name}").restype = ctypes.c_int64
         self.panel = int(self.handle.modernbert_panel())
         """Columns that a weight's panel has."""

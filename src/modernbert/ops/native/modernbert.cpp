@@ -11,6 +11,7 @@
 #include "places.h"
 #include "pool.h"
 #include "room.h"
+#include "rows.h"
 #include "tiles.h"
 
 namespace modernbert {
@@ -270,6 +271,41 @@ int64_t modernbert_attend_backward(int64_t numbers, const void* q, const void* k
         const Gradients<decltype(number)> gradients{in(q), in(k), in(v), stride, in(out), in(grad_out), norms,
                                                     to(grad_q), to(grad_k), to(grad_v), grad_stride, heads, size};
         attend_backward(*pool, gradients, offsets, documents, {left, right});
+    });
+}
+
+int64_t modernbert_turn(int64_t numbers, const void* q, const void* k, const void* v, int64_t stride, void* to_q, void* to_k, void* to_v,
+                        int64_t to_stride, int64_t tokens, int64_t heads, int64_t size, const float* cos, const float* sin, int64_t sign,
+                        int64_t threads) {
+    if (size / 2 % W || size % 2) return -2;
+    return guarded(numbers, [&](auto number) {
+        typedef typename decltype(number)::Row Part;
+        const Three<const Part> from{static_cast<const Part*>(q), static_cast<const Part*>(k), static_cast<const Part*>(v), stride};
+        const Three<Part> to{static_cast<Part*>(to_q), static_cast<Part*>(to_k), static_cast<Part*>(to_v), to_stride};
+        Borrowed pool(threads);
+        for_rows(*pool, tokens, [&](long t) { turn<Part>(from, to, t, heads, size, cos + t * (size / 2), sin + t * (size / 2), sign); });
+    });
+}
+
+int64_t modernbert_gate(int64_t numbers, const void* both, void* out, int64_t tokens, int64_t width, int64_t threads) {
+    if (width % W) return -2;
+    return guarded(numbers, [&](auto number) {
+        typedef typename decltype(number)::Row Part;
+        Borrowed pool(threads);
+        for_rows(*pool, tokens, [&](long t) { gate(static_cast<const Part*>(both) + t * 2 * width, width, static_cast<Part*>(out) + t * width); });
+    });
+}
+
+int64_t modernbert_gate_backward(int64_t numbers, const void* both, const void* grad, void* grad_both, int64_t tokens, int64_t width,
+                                 int64_t threads) {
+    if (width % W) return -2;
+    return guarded(numbers, [&](auto number) {
+        typedef typename decltype(number)::Row Part;
+        Borrowed pool(threads);
+        for_rows(*pool, tokens, [&](long t) {
+            gate_backward(static_cast<const Part*>(both) + t * 2 * width, static_cast<const Part*>(grad) + t * width, width,
+                          static_cast<Part*>(grad_both) + t * 2 * width);
+        });
     });
 }
 

@@ -34,6 +34,17 @@ int64_t modernbert_attend_backward(int64_t numbers, const void* q, const void* k
                                    int64_t heads, int64_t size, const int64_t* offsets, int64_t documents, int64_t left, int64_t right,
                                    int64_t threads);
 
+/* Rotary embedding (NeoX) of q and k by each token's angles, cos and sin [T, size / 2], or back where `sign` is -1; v is copied. All
+ * [T, heads, size], with `stride` and `to_stride` numbers from one token to the next. */
+int64_t modernbert_turn(int64_t numbers, const void* q, const void* k, const void* v, int64_t stride, void* to_q, void* to_k, void* to_v,
+                        int64_t to_stride, int64_t tokens, int64_t heads, int64_t size, const float* cos, const float* sin, int64_t sign,
+                        int64_t threads);
+
+/* gelu(first half) * second half of each row of both [T, 2 * width], and from the gradient of that [T, width] the one of `both`. */
+int64_t modernbert_gate(int64_t numbers, const void* both, void* out, int64_t tokens, int64_t width, int64_t threads);
+int64_t modernbert_gate_backward(int64_t numbers, const void* both, const void* grad, void* grad_both, int64_t tokens, int64_t width,
+                                 int64_t threads);
+
 typedef struct {
     const void* numbers; /* in panels */
     const float* worth;  /* of a whole number, for each column in the panels' order; int8 only */
