@@ -69,8 +69,7 @@ class Backward {
             to_keys<Number>(grad, out_stride, count, size_, grad_keys_ + first * size_);
             to_values<Number>(all_.q + place, all_.stride, count, size_, q_values_ + first * PANEL, places);
             to_values<Number>(grad, out_stride, count, size_, grad_values_ + first * PANEL, places);
-            for (long d = 0; d < size_; d++)
-                for (long t = 0; t < PANEL; t++) turned_[d * places + first + t] = t < count ? all_.k[place + t * all_.stride + d] : 0;
+            to_columns(all_.k + place, all_.stride, count, size_, turned_ + first, places);
             for (long t = 0; t < PANEL; t++) {
                 const bool is_there = t < count;
                 const float* norm = all_.norms + ((start + first + t) * all_.heads + head) * 2;
@@ -93,12 +92,14 @@ class Backward {
         const long low = std::max(0L, first - window.left) / STEP * STEP, high = std::min(length, first + count + window.right);
         std::memset(q_sums_, 0, sizeof(float) * size_ * PANEL);
         for (long begin = low; begin < high; begin += KEYS_BACKWARD) step(start, places, head, first, begin, std::min(high, begin + KEYS_BACKWARD), window);
-        for (long t = 0; t < count; t++) {
-            alignas(64) float row[LARGEST_HEAD];
-            for (long d = 0; d < size_; d++) row[d] = q_sums_[d * PANEL + t];
-            Part* to = all_.grad_q + (start + first + t) * all_.grad_stride + head * size_;
-            for (long d = 0; d < size_; d += W) put(to + d, load(row + d) * scale());
-        }
+        for (long d = 0; d < size_; d += W)
+            for (long token = 0; token < count; token += W) {
+                I square[W];
+                for (long i = 0; i < W; i++) std::memcpy(&square[i], q_sums_ + (d + i) * PANEL + token, sizeof(I));
+                turn_square(square);
+                Part* to = all_.grad_q + (start + first + token) * all_.grad_stride + head * size_ + d;
+                for (long t = 0; t < std::min(long(W), count - token); t++) put(to + t * all_.grad_stride, as_floats(square[t]) * scale());
+            }
     }
 
     void step(long start, long places, long head, long first, long begin, long end, Window window) {

@@ -128,11 +128,15 @@ struct Brief {
 
 // W numbers as floats.
 INLINE V widened(const float* from) { return load(from); }
+typedef uint16_t Halves __attribute__((vector_size(W * 2)));
 INLINE I halves(const uint16_t* from) {
-    typedef uint16_t Halves __attribute__((vector_size(W * 2)));
     Halves some;
     std::memcpy(&some, from, sizeof some);
     return __builtin_convertvector(some, I);
+}
+INLINE void put_halves(uint16_t* to, I x) {
+    const Halves some = __builtin_convertvector(x, Halves);
+    std::memcpy(to, &some, sizeof some);
 }
 INLINE V widened(const uint16_t* from) { return as_floats(halves(from) << 16); }
 
