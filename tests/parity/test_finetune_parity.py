@@ -51,6 +51,8 @@ def test_a_step_on_our_engine_is_that_of_stock(task, tuner, tmp_path):
     moved = max(float((ours[name] - before[name]).abs().max()) for name in before if name in ours)
     assert moved > 5e-4, "nothing was learnt, so nothing was compared"
     for name, tensor in ours.items():
+        if (task, name) == ("multiple_choice", "classifier.bias"):
+            continue  # added to all choices alike: its gradient is zero but for rounding, of which Adam makes a step
         torch.testing.assert_close(
             tensor, stock[name], atol=1e-5, rtol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
         )
