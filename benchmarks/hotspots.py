@@ -12,7 +12,7 @@ PARTS = {
     "data": ("## data",),
     "optimizer": ("Optimizer.step", "aten::_foreach_norm", "aten::linalg_vector_norm", "## weights"),
     "decoder and loss": ("_ChunkedLoss",),
-    "attention": ("scaled_dot_product", "ScaledDotProduct"),
+    "attention": ("_Attend", "scaled_dot_product", "ScaledDotProduct"),
     "attention's copies": (
         "unfold",
         "Unfold",

@@ -33,7 +33,7 @@ def test_a_row_holds_every_contender_and_the_page_shows_it(kernels):
     assert all(0 < low <= middle <= high for middle, low, high in row.shares.values())
     last = kernels.page([row], examine()).splitlines()[-1]
     assert last.startswith("| 3 x 70 | ±8 | ")
-    assert last.count("%") == 9
+    assert last.count("%") == 12
 
 
 @needs_native
