@@ -150,7 +150,7 @@ def _page(lines: list[str], options: argparse.Namespace, load_before: float) -> 
     return "\n".join([
         "# Fine-tuning, task by task",
         "",
-        f"Written by `python benchmarks/tasks.py` ({options.model}, suite {options.suite}, {len(options.seeds)} seeds"
+        f"Written by `python benchmarks/tasks.py` ({options.model}, suite {options.suite}, {'one seed' if len(options.seeds) == 1 else f'{len(options.seeds)} seeds'}"
         + (f", {' '.join(options.settings)}" if options.settings else "") + "), runs alternating.",
         "",
         examine().line(load_before),
