@@ -10,7 +10,6 @@ from torch import Tensor
 from torch.autograd.function import FunctionCtx
 
 from modernbert.ops import _native_rows
-from modernbert.ops._native_rows import can_gate
 
 ACTIVATIONS = {
     "gelu": F.gelu,  # exact, with erf: what ModernBERT was trained with
@@ -25,7 +24,7 @@ ACTIVATIONS = {
 
 def gated(both: Float[Tensor, "T both"], activation: str = "gelu") -> Float[Tensor, "T F"]:
     """activation(first half) * second half: the first half of `Wi` is the value, the second the gate."""
-    if activation == "gelu" and can_gate(both):
+    if activation == "gelu" and _native_rows.can_gate(both):
         return _Gelu.apply(both)
     value, gate = both.chunk(2, dim=-1)
     active = ACTIVATIONS[activation](value)

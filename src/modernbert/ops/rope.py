@@ -94,11 +94,11 @@ class _Split(torch.autograd.Function):
     @staticmethod
     def backward(ctx: FunctionCtx, *grads: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
         cos, sin = ctx.saved_tensors  # type: ignore[attr-defined]
-        back = -sin
         q_THK, k_THK, v_THK = grads
         is_again = torch.is_grad_enabled()  # this gradient is to be differentiated
         if not is_again and can_turn(v_THK):
             return turned_back(q_THK, k_THK, v_THK, cos, sin), None, None
+        back = -sin
         if torch.compiler.is_compiling() or is_again:
             turned = (_rotate(grad[:, None], cos, back) for grad in (q_THK, k_THK))
             return torch.cat((*turned, v_THK[:, None]), dim=1), None, None
@@ -111,9 +111,8 @@ class _Split(torch.autograd.Function):
 
 def _rotate(heads_TSHK: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     working = torch.promote_types(heads_TSHK.dtype, torch.float32)
-    if (
-        torch.compiler.is_compiling() or torch.is_grad_enabled()
-    ):  # the compiler fuses the plain formula, and neither writes into halves
+    if torch.compiler.is_compiling() or torch.is_grad_enabled():
+        # The compiler fuses the plain formula; and neither it nor a gradient can write into halves.
         cos, sin = (table.to(working)[:, None, None] for table in (cos, sin))
         near, far = heads_TSHK.to(working).chunk(2, dim=-1)
         return torch.cat((near * cos - far * sin, far * cos + near * sin), dim=-1).to(heads_TSHK.dtype)
