@@ -47,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--model", default="nano")
     parser.add_argument("--tasks", nargs="+", default=[])
     parser.add_argument("--seeds", nargs="+", type=int, default=[42, 43, 44])
-    parser.add_argument("--settings", nargs="*", default=[], help="over all runs, such as max_train_samples=2000")
+    parser.add_argument("--settings", nargs="*", default=[], help="over all runs, such as max_train_samples=2000, or over one task's: sst2.max_train_samples=2000")  # fmt: skip
     parser.add_argument("--out", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--no-write", action="store_true", help="leave docs/benchmarks-tasks.md as it is")
     options = parser.parse_args(words)

@@ -38,6 +38,17 @@ def test_shipped_suites_can_be_read_and_their_runs_planned(tmp_path):
             assert isinstance(settings, Finetune)
 
 
+def test_settings_of_one_task_are_its_own(tmp_path):
+    changes = ["mrpc.max_steps=7", "learning_rate=1e-3", "mrpc.learning_rate=2e-3", "mrpc.model=small"]
+    planned = runs(
+        read_suite("glue"), "m", tmp_path, data=None, size="base", tasks=["sst2", "mrpc"], seeds=[5], changes=changes
+    )
+    assert [(name, run.learning_rate, run.max_steps, run.model) for name, _, run in planned] == [
+        ("sst2", 1e-3, -1, "m"),
+        ("mrpc", 2e-3, 7, "small"),
+    ]
+
+
 def test_a_suite_runs_once_and_compares(tmp_path, capsys):
     small_checkpoint(tmp_path / "checkpoint")
     write_set(tmp_path / "data" / "inferred", paired)

@@ -67,3 +67,24 @@ def test_tasks_are_run_once_by_both_and_tabled(tmp_path, monkeypatch, capsys):
     curve = json.loads((tmp_path / "out" / "stsb-1-ours.json").read_text())["curve"]
     assert any("loss" in line for line in curve)
     assert any("eval_spearman" in line for line in curve)
+
+
+def test_glue_is_run_where_the_folder_has_it(tmp_path, monkeypatch, capsys):
+    import glue
+
+    monkeypatch.setattr(glue, "PAGE", tmp_path / "page.md")
+    small_checkpoint(tmp_path / "model")
+    write_set(tmp_path / "data" / "stsb", measured)
+    write_set(tmp_path / "data" / "cola", classified)
+    words = [str(tmp_path / "data"), "--model", str(tmp_path / "model"), "--settings", "max_steps=2"]
+    words += ["--out", str(tmp_path / "out")]
+    glue.main([*words, "--seeds", "19", "--tasks", "stsb", "--no-write"])
+    assert not (tmp_path / "page.md").exists()
+    before = (tmp_path / "out" / "stsb-seed-19.json").stat().st_mtime_ns
+    glue.main([*words, "--seeds", "19", "5"])
+    page = (tmp_path / "page.md").read_text()
+    assert "| cola (matthews) | stsb (spearman) | mean |" in capsys.readouterr().out
+    assert "but for max_steps=2" in page
+    assert "not run: sst2, mnli, mrpc, qqp, qnli, rte, wnli" in page
+    assert "stsb begin as" in page
+    assert before == (tmp_path / "out" / "stsb-seed-19.json").stat().st_mtime_ns

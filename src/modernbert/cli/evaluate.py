@@ -17,7 +17,7 @@ class EvaluateSuite:
     suite: tyro.conf.Positional[str]
     """glue, basics, or a .yaml file."""
     settings: tyro.conf.Positional[tuple[str, ...]] = ()
-    """Settings over all runs, such as max_train_samples=1000 tuner=lora."""
+    """Settings over all runs, such as max_train_samples=1000 tuner=lora, or over one task's: sst2.max_train_samples=1000."""
     model: str = DEFAULT
     """A packaged model, a folder or a Hub id."""
     data: Path | None = None

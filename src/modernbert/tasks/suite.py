@@ -9,7 +9,7 @@ out/
 import json
 import shutil
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
@@ -92,9 +92,12 @@ def runs(
     Args:
         data: a folder with one folder a task; absent: the Hub.
         size: base or large.
-        changes: settings over all runs, such as max_train_samples=1000.
+        changes: settings over all runs, such as max_train_samples=1000; or over one task's: sst2.max_train_samples=1000.
+            A task whose `model` is set (rte.model=nano) needs no other before it.
     """
-    wanted = {start for name in tasks if (start := suite.tasks[name].start)} | set(tasks)
+    own = {name: _of_task(changes, name, suite.tasks) for name in suite.tasks}
+    chained = (name for name in tasks if not any(change.startswith("model=") for change in own[name]))
+    wanted = {start for name in chained if (start := suite.tasks[name].start)} | set(tasks)
     ordered = sorted(wanted, key=lambda name: (suite.tasks[name].start is not None, list(suite.tasks).index(name)))
     for name in ordered:
         task = suite.tasks[name]
@@ -110,7 +113,13 @@ def runs(
             }  # fmt: skip
             if data is None:
                 settings["subset"] = name
-            yield name, seed, read(Finetune, settings, overrides=list(changes))
+            yield name, seed, read(Finetune, settings, overrides=own[name])
+
+
+def _of_task(changes: Sequence[str], task: str, tasks: Collection[str]) -> list[str]:
+    """Those over all runs, then its own, without its name."""
+    general = [change for change in changes if change.split(".")[0] not in tasks]
+    return general + [change.removeprefix(f"{task}.") for change in changes if change.startswith(f"{task}.")]
 
 
 def run_suite(suite: Suite, planned: Sequence[tuple[str, int, Finetune]], out: Path) -> dict[str, list[float]]:

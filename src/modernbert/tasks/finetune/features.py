@@ -119,7 +119,7 @@ def _asked(examples: Sequence[Asked], tokenizer: Tokenizer, longest: int, stride
     for number, example in enumerate(examples):
         for part in passages(tokenizer, example.question, example.context, longest=longest, stride=stride):
             start, end = _places(part, example)
-            rows.append({"input_ids": part.ids, "start_positions": start, "end_positions": end})
+            rows.append({"input_ids": part.ids, "labels": [start, end, len(part.ids)]})
             owners.append(number)
             all_parts.append(part)
     return Features(rows=rows, owners=owners, num_cut=0, parts=all_parts)

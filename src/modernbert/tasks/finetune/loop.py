@@ -1,6 +1,6 @@
 """The loop of a fine-tuning run: transformers' `Trainer` around stock heads, and what is asked of it afterwards."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, cast
@@ -13,8 +13,9 @@ from modernbert.core.heap import keep_large_blocks
 from modernbert.model.hf import accelerate
 from modernbert.model.precision import best_precision
 from modernbert.tasks.config import Finetune
-from modernbert.tasks.finetune.examples import Examples, Labelled
+from modernbert.tasks.finetune.examples import Examples
 from modernbert.tasks.finetune.features import Features, collate
+from modernbert.tasks.finetune.losses import own_loss
 from modernbert.tasks.finetune.scores import score
 from modernbert.tasks.finetune.stock import Trainee
 from modernbert.text.tokenizer import Tokenizer
@@ -66,7 +67,7 @@ def make_loop(
         logging_first_step=True,
         logging_nan_inf_filter=False,
         remove_unused_columns=False,
-        label_names=["start_positions", "end_positions"] if settings.task == "qa" else ["labels"],
+        label_names=["labels"],
         disable_tqdm=True,
         **{name: getattr(settings, name) for name in _PASSED},
         report_to=list(settings.report_to) or "none",
@@ -79,7 +80,7 @@ def make_loop(
         data_collator=partial(collate, task=settings.task, pad_id=tokenizer.pad_id),
         train_dataset=splits["train"],
         eval_dataset=splits["validation"],
-        compute_loss_func=_weighted_loss(settings, examples),
+        compute_loss_func=own_loss(settings, examples),
         compute_metrics=lambda found: score(
             settings.task, _rows(found.predictions), splits["validation"], examples.validation, examples.labels
         ),
@@ -134,20 +135,3 @@ def _rows(batches: Sequence[Any]) -> list[np.ndarray]:
     for batch in batches:
         found += [np.stack(pair) for pair in zip(*batch, strict=True)] if isinstance(batch, tuple) else list(batch)
     return found
-
-
-def _weighted_loss(settings: Finetune, examples: Examples) -> Callable | None:
-    if settings.class_weights == "none":
-        return None
-    counts = np.bincount(
-        [cast("int", cast("Labelled", each).target) for each in examples.train], minlength=len(examples.labels)
-    )
-    weights = torch.tensor(counts.sum() / (len(counts) * counts), dtype=torch.float32)
-
-    def loss(outputs: Any, labels: torch.Tensor, num_items_in_batch: int | torch.Tensor | None = None) -> torch.Tensor:
-        logits = outputs["logits"]
-        each = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
-        weighed = each * weights.to(each.device)[labels]
-        return weighed.sum() / (len(labels) if num_items_in_batch is None else num_items_in_batch)
-
-    return loss

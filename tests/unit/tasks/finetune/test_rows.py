@@ -181,6 +181,25 @@ def test_a_path_that_is_not_there_is_no_hub_id(tmp_path):
         read_splits(_settings(tmp_path / "missing.jsonl"))
 
 
+@pytest.mark.parametrize("named", [True, False])
+def test_test_labels_that_the_hub_keeps_secret_are_no_test(named, monkeypatch):
+    datasets = pytest.importorskip("datasets")
+    label = datasets.ClassLabel(names=["no", "yes"]) if named else datasets.Value("float32")
+    features = datasets.Features({"sentence": datasets.Value("string"), "label": label})
+    labels = {"train": [0, 1, 1], "validation": [1, 0], "test": [-1, -1]}
+    whole = {
+        split: datasets.Dataset.from_dict({"sentence": ["a"] * len(of), "label": of}, features=features)
+        for split, of in labels.items()
+    }
+    monkeypatch.setattr(datasets, "load_dataset", lambda name, subset: whole)
+    found = read_splits(_settings("nyu-mll/glue"))
+    assert not found.has_test
+    assert found.test == found.validation
+    assert [row.values["label"] for row in found.train] == (["no", "yes", "yes"] if named else [0, 1, 1])
+    whole["test"] = whole["validation"]
+    assert read_splits(_settings("nyu-mll/glue")).has_test
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
