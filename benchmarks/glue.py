@@ -53,7 +53,10 @@ def _page(
     text: str, suite: Suite, tasks: Sequence[str], alone: Sequence[str], options: argparse.Namespace, load_before: float
 ) -> str:
     missing = [name for name in suite.tasks if name not in tasks]
-    told = ["The settings are the paper's for ModernBERT-base" + (f", but for {' '.join(options.settings)}." if options.settings else ".")]
+    told = [
+        "The settings are the paper's for ModernBERT-base"
+        + (f", but for {' '.join(options.settings)}." if options.settings else ".")
+    ]
     if missing:
         told.append(f"Not in the data, and not run: {', '.join(missing)}. Means are over the tasks of the table.")
     if alone:

@@ -38,7 +38,7 @@ def test_each_kind_is_measured_side_by_side(words, capsys):
     said = capsys.readouterr()
     lines = [line for line in said.out.splitlines() if line.startswith("|")]
     assert [line.split("|")[1].strip() for line in lines[2:]] == list(retrieval_training.CONTENDERS)
-    assert lines[3].count("x (") == 3
+    assert lines[3].count("x |") == 3
     assert said.err.count("first losses equal within") == 3
 
 

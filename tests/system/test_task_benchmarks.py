@@ -29,7 +29,7 @@ def test_training_and_prediction_are_measured_side_by_side(tmp_path, monkeypatch
     assert ("bfloat16 moves logits" in said.err) is (dtype == torch.bfloat16)
     lines = [line for line in said.out.splitlines() if line.startswith("|")]
     assert [line.split("|")[1].strip() for line in lines[2:]] == list(finetune.CONTENDERS)
-    assert lines[3].count("x (") == 2
+    assert lines[3].count("x |") == 2
 
 
 def test_outputs_that_differ_stop_the_benchmark():

@@ -52,13 +52,15 @@ def alternate(
 
 
 def times_faster(slow: Timing, fast: Timing) -> str:
-    """`paired_ratio` for the cell of a table.
+    """`paired_ratio` for the cell of a table; one round has no range.
 
     >>> times_faster(Timing(seconds=(2.0, 3.0, 4.0)), Timing(seconds=(1.0, 1.0, 1.0)))
     '3.00x (2.00 to 4.00)'
+    >>> times_faster(Timing(seconds=(2.0,)), Timing(seconds=(1.0,)))
+    '2.00x'
     """
     middle, low, high = paired_ratio(slow, fast)
-    return f"{middle:.2f}x ({low:.2f} to {high:.2f})"
+    return f"{middle:.2f}x" + (f" ({low:.2f} to {high:.2f})" if len(slow.seconds) > 1 else "")
 
 
 def paired_ratio(slow: Timing, fast: Timing) -> tuple[float, float, float]:
