@@ -43,12 +43,13 @@ def span_loss(outputs: Outputs, labels: Tensor, num_items_in_batch: int | Tensor
     first_B, last_B, length_B = labels.unbind(1)
     columns_L = torch.arange(outputs["start_logits"].shape[1], device=labels.device)
     is_pad_BL = columns_L >= length_B[:, None]
-    both = [
-        cross_entropy(outputs[name].float().masked_fill(is_pad_BL, -torch.inf), place_B, reduction="sum")
-        for name, place_B in (("start_logits", first_B), ("end_logits", last_B))
-    ]
+
+    def summed(logits_BL: Tensor, place_B: Tensor) -> Tensor:
+        return cross_entropy(logits_BL.float().masked_fill(is_pad_BL, -torch.inf), place_B, reduction="sum")
+
+    both = summed(outputs["start_logits"], first_B) + summed(outputs["end_logits"], last_B)
     num_labels = labels.numel() if num_items_in_batch is None else num_items_in_batch
-    return sum(both) / 2 / (num_labels / labels.shape[1])
+    return both / 2 / (num_labels / labels.shape[1])
 
 
 def _weighted(weights: Tensor) -> Loss:
