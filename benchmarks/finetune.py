@@ -5,12 +5,14 @@
 
 REVIEWS is a file of rows with `text` and `label`. Three contenders read the same rows, cut at the same length: ours; stock
 transformers with texts of like length together (its `group_by_length`); stock as the well-known notebook runs it, every
-text padded to the longest allowed. A round is one epoch of each, by transformers' Trainer, or one prediction of every row.
+text padded to the longest allowed. A round is one epoch of each, by transformers' Trainer in a process of its own, or one
+prediction of every row.
 """
 
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -29,6 +31,7 @@ from transformers.utils import logging as stock_logging
 from modernbert import accelerate
 from modernbert.bench.machine import examine
 from modernbert.bench.timing import Timing, alternate, times_faster
+from modernbert.core.heap import keep_large_blocks
 from modernbert.core.script import as_script
 from modernbert.data.records import read_records
 from modernbert.model.hub import tokenizer_folder
@@ -76,7 +79,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--longest", type=int, default=512)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--peak", choices=CONTENDERS, help=argparse.SUPPRESS)
+    parser.add_argument("--alone", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--no-write", action="store_true", help="leave docs/benchmarks-finetune.md as it is")
     options = parser.parse_args(words)
     stock_logging.set_verbosity_error()
@@ -84,8 +87,8 @@ def main(words: Sequence[str] | None = None) -> None:
     folder = model_folder(options.model, Path(tempfile.mkdtemp(prefix="finetune-benchmark-")))
     tokenizer = Tokenizer.load(tokenizer_folder(folder))
     texts = _read(options.rows_file, tokenizer, options.rows, options.longest)
-    if options.peak:
-        print(json.dumps(_peak(options.peak, folder, texts, tokenizer, options)))
+    if options.alone:
+        print(json.dumps(_alone(options.alone, folder, texts, tokenizer, options)))
         return
     predictor = partial(_predictor, folder=folder, texts=texts, tokenizer=tokenizer, options=options)
     exact = {name: predictor(name, dtype=torch.float32)() for name in CONTENDERS}
@@ -94,13 +97,16 @@ def main(words: Sequence[str] | None = None) -> None:
     predictors = {name: predictor(name, dtype=dtype) for name in CONTENDERS}
     if dtype != torch.float32:
         _check_rounding({name: predict() for name, predict in predictors.items()}, exact[GROUPED])
-    training = alternate(
-        {name: partial(_epoch, name, folder, texts, tokenizer, options) for name in CONTENDERS},
-        rounds=options.rounds, most_seconds=3600,
-    )  # fmt: skip
+    peaks: dict[str, list[float]] = {name: [] for name in CONTENDERS}
+
+    def train(name: str) -> float:
+        seconds, peak = _elsewhere(name, options)
+        peaks[name].append(peak)
+        return seconds
+
+    training = alternate({name: partial(train, name) for name in CONTENDERS}, rounds=options.rounds, most_seconds=3600)
     prediction = alternate(predictors, rounds=options.rounds, most_seconds=1800)
-    peaks = {name: _peak_elsewhere(name, options) for name in CONTENDERS}
-    lines = _table(training, prediction, peaks, texts)
+    lines = _table(training, prediction, {name: statistics.median(found) for name, found in peaks.items()}, texts)
     print("\n".join(lines))
     if not options.no_write:
         PAGE.write_text(_page(lines, texts, options, load_before), encoding="utf-8")
@@ -237,28 +243,30 @@ def _check_rounding(found: dict[str, np.ndarray], exact: np.ndarray) -> None:
     print("bfloat16 moves logits by " + ", ".join(f"{gap:.1e} ({name})" for name, gap in gaps.items()), file=sys.stderr)
 
 
-def _peak(name: str, folder: Path, texts: Texts, tokenizer: Tokenizer, options: argparse.Namespace) -> float:
+def _alone(
+    name: str, folder: Path, texts: Texts, tokenizer: Tokenizer, options: argparse.Namespace
+) -> tuple[float, float]:
+    """Seconds of one epoch behind two batches that warm up, and by how many MB memory grew at most."""
     from peak import growth
 
-    return growth(lambda: _epoch(name, folder, texts, tokenizer, options))
+    if name == OURS:
+        keep_large_blocks()  # as `modernbert finetune` does
+    few = slice(2 * options.batch)
+    first = Texts(ids=texts.ids[few], labels=texts.labels[few], texts=texts.texts[few])
+    seconds: list[float] = []
+    peak = growth(lambda: seconds.extend(_epoch(name, folder, part, tokenizer, options) for part in (first, texts)))
+    return seconds[-1], peak
 
 
-def _peak_elsewhere(name: str, options: argparse.Namespace) -> float:
-    """MB of one epoch, in a process of its own."""
-    words = [
-        str(options.rows_file),
-        "--model",
-        options.model,
-        "--rows",
-        str(options.rows),
-        "--longest",
-        str(options.longest),
-    ]
-    words += ["--batch", str(options.batch), "--peak", name]
+def _elsewhere(name: str, options: argparse.Namespace) -> tuple[float, float]:
+    """`_alone` in a process of its own."""
+    words = [str(options.rows_file), "--model", options.model, "--alone", name]
+    words += [word for flag in ("rows", "longest", "batch") for word in (f"--{flag}", str(getattr(options, flag)))]
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True)
     if done.returncode:
-        raise SystemExit(f"the process for {name}'s memory failed:\n{done.stderr[-800:]}")
-    return float(done.stdout.splitlines()[-1])
+        raise SystemExit(f"the process of {name} failed:\n{done.stderr[-800:]}")
+    seconds, peak = json.loads(done.stdout.splitlines()[-1])
+    return seconds, peak
 
 
 def _table(
@@ -297,7 +305,8 @@ def _page(lines: list[str], texts: Texts, options: argparse.Namespace, load_befo
         *lines,
         "",
         "Grouped is transformers' `group_by_length` (in prediction: sorted by length); padded is every text at the limit, as the "
-        "well-known notebook does it. A round of training is one epoch by transformers' Trainer, optimizer and model set-up included.",
+        "well-known notebook does it. A round of training is one epoch by transformers' Trainer in a process of its own, behind two "
+        "batches that warm it up, the optimizer's set-up included.",
         "",
     ])  # fmt: skip
 
