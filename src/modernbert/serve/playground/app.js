@@ -8,6 +8,12 @@ const main = document.getElementById("panel");
 const spoken = document.getElementById("spoken");
 let leaving = new AbortController();
 
+// here, not by the address: the panel stays in it, and the focus moves now, not when the page hears of a new address
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  main.focus();
+});
+
 start();
 
 async function start() {
@@ -23,7 +29,6 @@ async function start() {
 }
 
 function open(server, indexes) {
-  if (location.hash === "#panel") return main.focus();
   const panel = PANELS.find((each) => `#${each.id}` === location.hash) ?? PANELS.find((each) => ableTo(each, server).length) ?? PANELS[0];
   list(panel);
   leaving.abort();
@@ -33,7 +38,7 @@ function open(server, indexes) {
   const head = [el("h1", {}, panel.title), el("p", { class: "lede" }, panel.lede)];
   if (!able.length) {
     main.replaceChildren(...head, el("p", { class: "missing" }, panel.missing));
-    return undefined;
+    return;
   }
   const out = el("div", { class: "out" });
   const took = el("p", { class: "took quiet" });
@@ -44,7 +49,6 @@ function open(server, indexes) {
   });
   main.replaceChildren(...head, models, ...panel.build(context), out, took, ...(panel.below?.(context) ?? []));
   context.ask(true);
-  return undefined;
 }
 
 /** The models that can fill a panel. */
