@@ -45,6 +45,9 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
     _check_ids(packed, config)
     if backend in ("auto", "native") and (ready := prepacked(modules, encoder, config, packed)):
         return ready.encode(packed)
+    num_tokens = packed.num_tokens
+    if modules.training and torch.is_grad_enabled() and packed.device.type == "cpu" and not torch.compiler.is_compiling():
+        packed = packed.rounded_up()
     ropes = {kind: _rope(config, kind, packed) for kind in sorted(set(config.layer_kinds))}
     windows: dict[Kind, Window] = {
         "full_attention": Window.full(),
@@ -56,7 +59,7 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
     x_TD = encoder.embeddings.drop(encoder.embeddings.norm(encoder.embeddings.tok_embeddings(packed.ids)))
     for layer, kind in zip(encoder.layers, config.layer_kinds, strict=True):
         x_TD = run(layer, x_TD, config, packed, ropes[kind], windows[kind], backend, halves)
-    return encoder.final_norm(x_TD)
+    return encoder.final_norm(x_TD)[:num_tokens]
 
 
 def _layer(

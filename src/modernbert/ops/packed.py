@@ -14,6 +14,11 @@ from torch import Tensor
 
 Table = TypeVar("Table")
 
+_SMALLEST_STEP = 16
+"""Between two sizes of `rounded_up`; a power of 2."""
+_FILLER = 32
+"""Tokens of a document that only fills up, at most: its attention is nearly nothing."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Packed:
@@ -147,6 +152,25 @@ class Packed:
         places = None if self.places is None else self.places.to(device)
         moved = replace(self, ids=self.ids.to(device), positions=self.positions.to(device), places=places, memo={})
         return _with_tables(moved)
+
+    def rounded_up(self) -> "Packed":
+        """The same documents, and behind them as many tokens as make T one of a few sizes: in documents of their own, id 0.
+
+        Of a training step's sizes only T changes from batch to batch. oneDNN compiles its products anew for each size and keeps
+        a thousand of them; freed blocks fit no later one. There are 16 sizes between a power of 2 and the next.
+        """
+        step = max(_SMALLEST_STEP, (1 << max(0, self.num_tokens.bit_length() - 1)) // 16)
+        extra = -self.num_tokens % step
+        if not extra or not self.num_tokens:
+            return self
+        lengths = [min(_FILLER, extra - start) for start in range(0, extra, _FILLER)]
+        return Packed(
+            ids=torch.cat((self.ids, self.ids.new_zeros(extra))),
+            offsets=self.offsets + tuple(self.num_tokens + end for end in accumulate(lengths)),
+            positions=torch.cat((self.positions, torch.arange(extra, device=self.device) % _FILLER)),
+            widest=max(self.widest, lengths[0] - 1),
+            has_holes=self.has_holes,
+        )
 
     def with_ids(self, ids: Int[Tensor, "T"]) -> "Packed":
         """The same layout with other tokens (masked ones, say); its derived tables are kept."""

@@ -82,7 +82,7 @@ class Backward {
 
     float product(const Part* a, const Part* b) const {
         V total{};
-        for (long d = 0; d < size_; d += W) total += widened(a + d) * widened(b + d);
+        for (long d = 0; d < size_; d += STEP * W) total = Number::plus(total, Number::column(a + d), Number::column(b + d));
         return sum(total);
     }
 
@@ -164,12 +164,9 @@ class Backward {
     void pair_up(long rows) {
         if constexpr (!IS_EXACT) {
             static_assert(STEP == 2, "a pair");
+            if (rows % STEP) std::memset(brief_slopes_[rows], 0, sizeof brief_slopes_[rows]);
             for (long r = 0; r < rows; r += STEP)
-                for (long j = 0; j < PANEL; j += W) {
-                    I pair = halves(brief_slopes_[r] + j);
-                    if (r + 1 < rows) pair |= halves(brief_slopes_[r + 1] + j) << 16;
-                    std::memcpy(pairs_ + (r / STEP * PANEL + j) * STEP, &pair, sizeof pair);
-                }
+                for (long j = 0; j < PANEL; j += STEP * W) modernbert::pair_up(brief_slopes_[r] + j, brief_slopes_[r + 1] + j, pairs_ + (r * PANEL + j * STEP));
         }
     }
 

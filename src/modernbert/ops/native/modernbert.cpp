@@ -253,7 +253,7 @@ int64_t modernbert_attend(int64_t numbers, const void* q, const void* k, const v
                           int64_t heads, int64_t size, const int64_t* offsets, int64_t documents, int64_t left, int64_t right, int64_t threads) {
     if (!modernbert_takes_head_size(size)) return -2;
     return guarded(numbers, [&](auto number) {
-        Borrowed pool(threads);
+        Borrowed pool(threads, Threads::TORCHS);
         attend_from<decltype(number)>(*pool, q, k, v, stride, out, norms, heads, size, offsets, documents, {left, right});
     });
 }
@@ -267,7 +267,7 @@ int64_t modernbert_attend_backward(int64_t numbers, const void* q, const void* k
         typedef typename decltype(number)::Row Part;
         const auto in = [](const void* x) { return static_cast<const Part*>(x); };
         const auto to = [](void* x) { return static_cast<Part*>(x); };
-        Borrowed pool(threads);
+        Borrowed pool(threads, Threads::TORCHS);
         const Gradients<decltype(number)> gradients{in(q), in(k), in(v), stride, in(out), in(grad_out), norms,
                                                     to(grad_q), to(grad_k), to(grad_v), grad_stride, heads, size};
         attend_backward(*pool, gradients, offsets, documents, {left, right});
@@ -282,7 +282,7 @@ int64_t modernbert_turn(int64_t numbers, const void* q, const void* k, const voi
         typedef typename decltype(number)::Row Part;
         const Three<const Part> from{static_cast<const Part*>(q), static_cast<const Part*>(k), static_cast<const Part*>(v), stride};
         const Three<Part> to{static_cast<Part*>(to_q), static_cast<Part*>(to_k), static_cast<Part*>(to_v), to_stride};
-        Borrowed pool(threads);
+        Borrowed pool(threads, Threads::TORCHS);
         for_rows(*pool, tokens, [&](long t) { turn<Part>(from, to, t, heads, size, cos + t * (size / 2), sin + t * (size / 2), sign); });
     });
 }
@@ -291,7 +291,7 @@ int64_t modernbert_gate(int64_t numbers, const void* both, void* out, int64_t to
     if (width % W) return -2;
     return guarded(numbers, [&](auto number) {
         typedef typename decltype(number)::Row Part;
-        Borrowed pool(threads);
+        Borrowed pool(threads, Threads::TORCHS);
         for_rows(*pool, tokens, [&](long t) { gate(static_cast<const Part*>(both) + t * 2 * width, width, static_cast<Part*>(out) + t * width); });
     });
 }
@@ -301,7 +301,7 @@ int64_t modernbert_gate_backward(int64_t numbers, const void* both, const void* 
     if (width % W) return -2;
     return guarded(numbers, [&](auto number) {
         typedef typename decltype(number)::Row Part;
-        Borrowed pool(threads);
+        Borrowed pool(threads, Threads::TORCHS);
         for_rows(*pool, tokens, [&](long t) {
             gate_backward(static_cast<const Part*>(both) + t * 2 * width, static_cast<const Part*>(grad) + t * width, width,
                           static_cast<Part*>(grad_both) + t * 2 * width);

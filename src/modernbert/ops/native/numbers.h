@@ -130,13 +130,33 @@ struct Brief {
 INLINE V widened(const float* from) { return load(from); }
 typedef uint16_t Halves __attribute__((vector_size(W * 2)));
 INLINE I halves(const uint16_t* from) {
+#if defined(__AVX512F__) && MODERNBERT_WIDTH == 16
+    return (I)_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i*)from));  // GCC 12 would widen two halves and join them
+#else
     Halves some;
     std::memcpy(&some, from, sizeof some);
     return __builtin_convertvector(some, I);
+#endif
 }
 INLINE void put_halves(uint16_t* to, I x) {
     const Halves some = __builtin_convertvector(x, Halves);
     std::memcpy(to, &some, sizeof some);
+}
+
+// 2 W numbers of each, those of the same place side by side.
+INLINE void pair_up(const uint16_t* first, const uint16_t* second, uint16_t* to) {
+#if defined(__AVX512BW__) && MODERNBERT_WIDTH == 16
+    const __m512i a = _mm512_loadu_si512(first), b = _mm512_loadu_si512(second);
+    const __m512i places = _mm512_add_epi32(_mm512_set_epi32(15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0), _mm512_set1_epi32(32 << 16));
+    const __m512i low = _mm512_or_si512(places, _mm512_slli_epi32(places, 16)), high = _mm512_add_epi32(low, _mm512_set1_epi32(16 << 16 | 16));
+    _mm512_storeu_si512(to, _mm512_permutex2var_epi16(a, low, b));
+    _mm512_storeu_si512(to + 2 * W, _mm512_permutex2var_epi16(a, high, b));
+#else
+    for (int half = 0; half < 2; half++) {
+        const I pairs = halves(first + half * W) | halves(second + half * W) << 16;
+        std::memcpy(to + half * 2 * W, &pairs, sizeof pairs);
+    }
+#endif
 }
 INLINE V widened(const uint16_t* from) { return as_floats(halves(from) << 16); }
 

@@ -83,17 +83,13 @@ INLINE void to_keys(const typename Number::Row* from, long stride, long count, l
 template <class Number>
 INLINE void to_values(const typename Number::Row* from, long stride, long count, long size, typename Number::Weight* to, long places) {
     constexpr long STEP = Number::STEP;
-    for (long d = 0; d < size; d += W) {
+    static const typename Number::Row nothing[2 * W] = {};
+    for (long d = 0; d < size; d += STEP * W) {
         auto* column = to + d / PANEL * PANEL * places + d % PANEL * STEP;
         for (long t = 0; t < PANEL; t += STEP) {
-            I some{};
-            if constexpr (STEP == 1) {
-                if (t < count) std::memcpy(&some, from + t * stride + d, sizeof some);
-            } else {
-                if (t < count) some = halves(from + t * stride + d);
-                if (t + 1 < count) some |= halves(from + (t + 1) * stride + d) << 16;
-            }
-            std::memcpy(column + t * PANEL, &some, sizeof some);
+            const auto *one = t < count ? from + t * stride + d : nothing, *other = t + 1 < count ? from + (t + 1) * stride + d : nothing;
+            if constexpr (STEP == 1) store(column + t * PANEL, load(one));
+            else pair_up(one, other, column + t * PANEL);
         }
     }
 }

@@ -1,6 +1,7 @@
 // Threads that share out a phase's tasks one by one. Nobody waits for a thread that the system has put aside, unless it
 // sits on a task: a busy neighbour costs one task's delay, where a parallel region with fixed shares costs a whole share.
 #pragma once
+#include <dlfcn.h>
 #include <unistd.h>
 
 #include "vectors.h"
@@ -21,9 +22,21 @@ INLINE void relax() {
 #endif
 }
 
+// A parallel region of the process's OpenMP, through its C interface: calls body(data) in each of so many threads.
+using Region = void (*)(void (*body)(void*), void* data, unsigned threads, unsigned flags);
+
+// That of PyTorch, which shows it to all libraries; absent where PyTorch has other threads.
+inline Region torchs_region() {
+    static const Region found = reinterpret_cast<Region>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
+    return found;
+}
+
 class Pool {
   public:
     using Task = void (*)(const void* work, long task);
+
+    // Without helpers: tasks are shared out in a region of so many threads.
+    Pool(int threads, Region region) : region_(region), in_region_(threads) {}
 
     explicit Pool(int threads) {
         try {
@@ -41,15 +54,16 @@ class Pool {
         for (auto& helper : helpers_) helper.join();
     }
 
-    long threads() const { return helpers_.size() + 1; }
+    long threads() const { return region_ ? in_region_ : helpers_.size() + 1; }
 
     // Call work(task) for each task below `tasks`; returns when all are done.
     template <class Work>
     void run(long tasks, const Work& work) {
-        if (helpers_.empty() || tasks < 2) {
+        if (threads() < 2 || tasks < 2) {
             for (long task = 0; task < tasks; task++) work(task);
             return;
         }
+        if (region_) return in_region(tasks, work);
         // A helper that comes late must not take a task of the wrong phase: the counter holds the phase's number too,
         // and is closed before anything of the phase is written.
         const uint64_t phase = (phase_.load(std::memory_order_relaxed) + 1) & 0xffffffff;
@@ -73,6 +87,20 @@ class Pool {
 
   private:
     static constexpr int SPINS = 4000;  // about 50 microseconds
+
+    template <class Work>
+    void in_region(long tasks, const Work& work) {
+        struct Phase {
+            const Work& work;
+            const long tasks;
+            std::atomic<long> next;
+        } phase{work, tasks, {0}};
+        const auto body = [](void* some) {
+            auto& phase = *static_cast<Phase*>(some);
+            for (long task; (task = phase.next.fetch_add(1, std::memory_order_relaxed)) < phase.tasks;) phase.work(task);
+        };
+        region_(body, &phase, static_cast<unsigned>(in_region_), 0);
+    }
 
     void take(uint64_t phase) {
         for (;;) {
@@ -107,6 +135,8 @@ class Pool {
         }
     }
 
+    const Region region_ = nullptr;
+    const long in_region_ = 1;  // threads
     std::vector<std::thread> helpers_;
     std::mutex mutex_;
     std::condition_variable wake_;
@@ -120,11 +150,22 @@ class Pool {
     std::atomic<int> asleep_{0};
 };
 
+const pid_t LOADED_IN = getpid();
+
+// Whose threads compute. Between two operations PyTorch's spin for some milliseconds, each on a core: what is called between
+// them has to compute in the same threads, or waits for a core that nobody works on. What is called by itself is better off
+// with threads that nobody waits for.
+enum class Threads { OWN, TORCHS };
+
 // The process's pool, for one caller at a time; a second caller meanwhile gets one without helpers, and waits for nobody.
 class Borrowed {
   public:
-    explicit Borrowed(int threads) : lock_(mutex(), std::defer_lock) {
-        if (threads > 1 && lock_.try_lock()) {
+    explicit Borrowed(int threads, Threads whose = Threads::OWN) : lock_(mutex(), std::defer_lock) {
+        // after a fork OpenMP's threads are gone, and it does not know
+        if (threads > 1 && whose == Threads::TORCHS && torchs_region() && getpid() == LOADED_IN) {
+            alone_ = std::make_unique<Pool>(threads, torchs_region());
+            pool_ = alone_.get();
+        } else if (threads > 1 && lock_.try_lock()) {
             Shared& shared = Borrowed::shared();
             if (!shared.pool || shared.threads != threads || shared.process != getpid()) {
                 if (shared.process != getpid()) shared.pool.release();  // after a fork its threads are gone
