@@ -45,9 +45,19 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
     _check_ids(packed, config)
     if backend in ("auto", "native") and (ready := prepacked(modules, encoder, config, packed)):
         return ready.encode(packed)
-    num_tokens = packed.num_tokens
-    if modules.training and torch.is_grad_enabled() and packed.device.type == "cpu" and not torch.compiler.is_compiling():
-        packed = packed.rounded_up()
+    if _is_worth_rounding(modules, packed) and (rounded := packed.rounded_up()) is not packed:
+        return _run(modules, rounded, config, backend)[: packed.num_tokens]
+    return _run(modules, packed, config, backend)
+
+
+def _is_worth_rounding(modules: nn.Module, packed: Packed) -> bool:
+    """Only training steps differ in little but T; elsewhere who looks at a layer expects the rows that it put in."""
+    is_training = modules.training and torch.is_grad_enabled()
+    return is_training and packed.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _run(modules: nn.Module, packed: Packed, config: ModelConfig, backend: Backend) -> Float[Tensor, "T D"]:
+    encoder = cast(EncoderModules, modules)
     ropes = {kind: _rope(config, kind, packed) for kind in sorted(set(config.layer_kinds))}
     windows: dict[Kind, Window] = {
         "full_attention": Window.full(),
@@ -59,7 +69,7 @@ def encode(modules: nn.Module, packed: Packed, *, backend: Backend = "auto") -> 
     x_TD = encoder.embeddings.drop(encoder.embeddings.norm(encoder.embeddings.tok_embeddings(packed.ids)))
     for layer, kind in zip(encoder.layers, config.layer_kinds, strict=True):
         x_TD = run(layer, x_TD, config, packed, ropes[kind], windows[kind], backend, halves)
-    return encoder.final_norm(x_TD)[:num_tokens]
+    return encoder.final_norm(x_TD)
 
 
 def _layer(

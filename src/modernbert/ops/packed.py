@@ -161,16 +161,10 @@ class Packed:
         """
         step = max(_SMALLEST_STEP, (1 << max(0, self.num_tokens.bit_length() - 1)) // 16)
         extra = -self.num_tokens % step
-        if not extra or not self.num_tokens:
+        if not extra:
             return self
-        lengths = [min(_FILLER, extra - start) for start in range(0, extra, _FILLER)]
-        return Packed(
-            ids=torch.cat((self.ids, self.ids.new_zeros(extra))),
-            offsets=self.offsets + tuple(self.num_tokens + end for end in accumulate(lengths)),
-            positions=torch.cat((self.positions, torch.arange(extra, device=self.device) % _FILLER)),
-            widest=max(self.widest, lengths[0] - 1),
-            has_holes=self.has_holes,
-        )
+        layout = self.derived("rounded up", lambda: _filled_up(self, extra))
+        return layout.with_ids(torch.cat((self.ids, self.ids.new_zeros(extra))))
 
     def with_ids(self, ids: Int[Tensor, "T"]) -> "Packed":
         """The same layout with other tokens (masked ones, say); its derived tables are kept."""
@@ -191,6 +185,17 @@ class Packed:
         places = self.documents * columns + self.positions if self.places is None else self.places
         padded = values.new_full((rows * columns, *values.shape[1:]), fill)
         return padded.index_copy(0, places, values).unflatten(0, (rows, columns))
+
+
+def _filled_up(packed: Packed, extra: int) -> Packed:
+    lengths = [min(_FILLER, extra - start) for start in range(0, extra, _FILLER)]
+    return Packed(
+        ids=packed.ids.new_zeros(packed.num_tokens + extra),
+        offsets=packed.offsets + tuple(packed.num_tokens + end for end in accumulate(lengths)),
+        positions=torch.cat((packed.positions, torch.arange(extra, device=packed.device) % _FILLER)),
+        widest=max(packed.widest, lengths[0] - 1),
+        has_holes=packed.has_holes,
+    )
 
 
 def _with_tables(packed: Packed) -> Packed:

@@ -120,7 +120,7 @@ torch.manual_seed(0)
 config = ModelConfig(
     vocab_size=64, pad_token_id=0, hidden_size=32, intermediate_size=32, num_hidden_layers=2, num_attention_heads=2
 )
-encoder = Encoder(config)
+encoder = Encoder(config).eval()
 packed = Packed.from_lists([[1] * 100, [2] * 7, [3] * 7])
 eager = encode(encoder, packed, backend="blocked")     # plans the batch, which is not for a graph to do
 compiled = torch.compile(encode, backend="aot_eager", fullgraph=True)(encoder, packed, backend="blocked")

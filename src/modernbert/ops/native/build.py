@@ -85,7 +85,7 @@ def build(variant: str, folder: Path) -> Path:
     with tempfile.TemporaryDirectory(dir=folder) as draft:
         made = Path(draft) / library.name
         flags = (*_FLAGS, *VARIANTS[machine()][variant])
-        command = [*compiler.split(), *flags, str(SOURCES / "modernbert.cpp"), "-o", str(made), "-ldl"]
+        command = [*compiler.split(), *flags, str(SOURCES / "modernbert.cpp"), "-ldl", "-o", str(made)]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
         except subprocess.CalledProcessError as error:
