@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ class Texts:
     ids: list[list[int]]
     labels: list[int]
     texts: list[str]
+    mean_of_all: float
+    """Tokens a text, of all rows of the file."""
 
     @property
     def tokens(self) -> int:
@@ -75,7 +77,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("rows_file", type=Path, metavar="REVIEWS")
     parser.add_argument("--model", default="17m", help="a size, with fresh weights, a packaged model or a folder")
-    parser.add_argument("--rows", type=int, default=192)
+    parser.add_argument("--rows", type=int, default=384)
     parser.add_argument("--longest", type=int, default=512)
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rounds", type=int, default=5)
@@ -119,7 +121,13 @@ def _read(path: Path, tokenizer: Tokenizer, rows: int, longest: int) -> Texts:
     texts = [str(row.values["text"]) for row in chosen]
     names = sorted({str(row.values["label"]) for row in found})
     encoded = tokenizer.encode(texts, longest=longest)
-    return Texts(ids=encoded.ids, labels=[names.index(str(row.values["label"])) for row in chosen], texts=texts)
+    every = tokenizer.encode([str(row.values["text"]) for row in found], longest=longest)
+    return Texts(
+        ids=encoded.ids,
+        labels=[names.index(str(row.values["label"])) for row in chosen],
+        texts=texts,
+        mean_of_all=statistics.fmean(map(len, every.ids)),
+    )
 
 
 def _trainee(name: str, folder: Path) -> Any:
@@ -252,7 +260,7 @@ def _alone(
     if name == OURS:
         keep_large_blocks()  # as `modernbert finetune` does
     few = slice(2 * options.batch)
-    first = Texts(ids=texts.ids[few], labels=texts.labels[few], texts=texts.texts[few])
+    first = replace(texts, ids=texts.ids[few], labels=texts.labels[few], texts=texts.texts[few])
     seconds: list[float] = []
     peak = growth(lambda: seconds.extend(_epoch(name, folder, part, tokenizer, options) for part in (first, texts)))
     return seconds[-1], peak
@@ -298,7 +306,8 @@ def _page(lines: list[str], texts: Texts, options: argparse.Namespace, load_befo
         "",
         examine().line(load_before),
         "",
-        f"{len(lengths)} texts, {sum(lengths):,} tokens, quartiles of their length {', '.join(map(str, quarters))}. Real tokens a second: "
+        f"{len(lengths)} texts, {sum(lengths):,} tokens, {texts.tokens / len(lengths):.0f} on average ({texts.mean_of_all:.0f} in the "
+        f"whole file), quartiles {', '.join(map(str, quarters))}. Real tokens a second: "
         "padding counts for nothing. Numbers: "
         + ("bfloat16" if best_precision().dtype == torch.bfloat16 else "float32 (this CPU would emulate bfloat16)") + ".",
         "",

@@ -21,6 +21,7 @@ from modernbert.model.layers import Embeddings, EncoderModules, Layer, LayerModu
 from modernbert.model.prepacked import prepacked
 from modernbert.ops.attention import Backend, attend, choose
 from modernbert.ops.geglu import gated
+from modernbert.ops.norm import normed
 from modernbert.ops.packed import Packed
 from modernbert.ops.rope import Rope
 from modernbert.ops.window import Window
@@ -98,14 +99,14 @@ def _recomputed(layer: LayerModules, *arguments: object) -> Tensor:
 
 
 def _heads(layer: LayerModules, x_TD: Tensor, config: ModelConfig, rope: Rope) -> Heads:
-    qkv_TE = layer.attn.Wqkv(layer.attn_norm(x_TD))
+    qkv_TE = layer.attn.Wqkv(normed(layer.attn_norm, x_TD))
     return rope.split(qkv_TE.unflatten(-1, (3, config.num_attention_heads, config.head_dim)))
 
 
 def _rest(layer: LayerModules, x_TD: Tensor, heads_THK: Tensor, config: ModelConfig) -> Tensor:
     x_TD = x_TD + layer.attn.out_drop(layer.attn.Wo(heads_THK.flatten(1)))
     del heads_THK
-    gate_TF = gated(layer.mlp.Wi(layer.mlp_norm(x_TD)), config.hidden_activation)
+    gate_TF = gated(layer.mlp.Wi(normed(layer.mlp_norm, x_TD)), config.hidden_activation)
     return x_TD + layer.mlp.Wo(layer.mlp.drop(gate_TF))
 
 

@@ -1,4 +1,4 @@
-"""Rotation and gate of training through the package's own CPU kernels: one pass over memory each, and back."""
+"""Rotation, gate and norm of training through the package's own CPU kernels: one pass over memory each, and back."""
 
 import torch
 from jaxtyping import Float
@@ -55,6 +55,34 @@ def gate_backward(both: Float[Tensor, "T both"], grad: Float[Tensor, "T F"]) -> 
     grad_both = torch.empty_like(both)
     _kernels().call("gate_backward", NUMBERS[both.dtype], both, grad, grad_both, tokens, width, torch.get_num_threads())
     return grad_both
+
+
+def can_norm(x: Float[Tensor, "T D"]) -> bool:
+    """Whether `norm` and `norm_backward` take such rows."""
+    return x.dtype == torch.float32 and _takes(x) and x.ndim == 2 and x.shape[1] % _kernels().panel == 0
+
+
+def norm(x: Float[Tensor, "T D"], weight: Float[Tensor, "D"], eps: float, dtype: torch.dtype) -> Float[Tensor, "T D"]:
+    """LayerNorm without a bias, rounded to `dtype` on its way to memory."""
+    tokens, width = x.shape
+    out = x.new_empty(x.shape, dtype=dtype)
+    _kernels().call(
+        "norm", NUMBERS[dtype], x.contiguous(), weight.contiguous(), eps, out, tokens, width, torch.get_num_threads()
+    )
+    return out
+
+
+def norm_backward(
+    x: Float[Tensor, "T D"], weight: Float[Tensor, "D"], eps: float, grad: Float[Tensor, "T D"]
+) -> tuple[Float[Tensor, "T D"], Float[Tensor, "D"]]:
+    """From the gradient of `norm`'s output those of its input and its weight, float32."""
+    tokens, width = x.shape
+    grad_x, grad_weight = torch.empty(x.shape), torch.empty(width)
+    _kernels().call(
+        "norm_backward", NUMBERS[grad.dtype], x.contiguous(), weight.contiguous(), eps, grad.contiguous(), grad_x,
+        grad_weight, tokens, width, torch.get_num_threads(),
+    )  # fmt: skip
+    return grad_x, grad_weight
 
 
 def _turn(from_qkv: tuple[Tensor, ...], to_qkv: tuple[Tensor, ...], cos: Tensor, sin: Tensor, sign: int) -> None:

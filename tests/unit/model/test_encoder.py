@@ -109,6 +109,23 @@ def test_the_pad_tokens_embedding_learns_nothing():
     assert touched.tolist() == [6, 7]
 
 
+@pytest.mark.parametrize("tokens", [1, 15, 16, 17, 130, 300])
+def test_the_few_sizes_of_training_change_neither_outputs_nor_gradients(tokens):
+    encoder, packed = (
+        Encoder(tiny_config()).double(),
+        Packed.from_lists([[5] * (tokens // 3), [6] * (tokens - tokens // 3)]),
+    )
+    wanted, seen = torch.randn(tokens, encoder.config.hidden_size, dtype=torch.float64), []
+    encoder.final_norm.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
+    found = []
+    for is_training in (True, False):
+        hidden = encoder.train(is_training)(packed, backend="reference")
+        found.append((hidden, *torch.autograd.grad((hidden * wanted).sum(), list(encoder.parameters()))))
+    assert seen == [packed.rounded_up().num_tokens, tokens]
+    for ours, plain in zip(*found, strict=True):
+        torch.testing.assert_close(ours, plain, rtol=1e-12, atol=1e-12)
+
+
 COMPILES = """
 import torch
 from modernbert.model.config import ModelConfig

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 import torch
@@ -282,3 +283,30 @@ def on_threads(count):
         yield
     finally:
         torch.set_num_threads(before)
+
+
+THREADS = """
+import os, torch
+from modernbert.ops.attention import attend
+from modernbert.ops.packed import Packed
+from modernbert.ops.window import Window
+
+torch.set_num_threads(3)
+torch.randn(512, 512) @ torch.randn(512, 512)
+torch.randn(3000, 512).add_(1)                         # whichever of them starts threads
+before = len(os.listdir("/proc/self/task"))
+packed = Packed.from_lists([[1] * 300] * 4)
+heads = [torch.randn(1200, 2, 64, requires_grad=True) for _ in range(3)]
+attend(*heads, layout=packed, window=Window.full(), backend="native").sum().backward()
+print(before, len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif("OpenMP" not in torch.__config__.parallel_info(), reason="this PyTorch has other threads")
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted where Linux shows them")
+def test_they_compute_in_torchs_threads_which_spin_on_the_cores_in_between():
+    run = subprocess.run([sys.executable, "-c", THREADS], timeout=60, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr[-3000:]
+    before, after = map(int, run.stdout.split())
+    assert before >= 3
+    assert after == before

@@ -54,6 +54,39 @@ def test_a_batch_can_be_made_on_another_device():
     assert Packed.from_lists([[1, 2]], device="meta").ids.is_meta
 
 
+# ---------------------------------------------------------------- few sizes
+
+
+@pytest.mark.parametrize(
+    ("tokens", "size"),
+    [(0, 0), (1, 16), (16, 16), (17, 32), (255, 256), (511, 512), (513, 544), (4096, 4096), (4097, 4352), (8191, 8192)],
+)
+def test_a_rounded_stream_has_one_of_few_sizes_and_its_documents_in_front(tokens, size):
+    packed = Packed.from_lists([[3] * (tokens // 2), [4] * (tokens - tokens // 2)])
+    rounded = packed.rounded_up()
+    assert rounded.num_tokens == rounded.offsets[-1] == len(rounded.positions) == size
+    assert rounded.ids.tolist() == packed.ids.tolist() + [0] * (size - tokens)
+    assert rounded.offsets[:3] == packed.offsets
+    assert_exact(rounded.positions[:tokens], packed.positions)
+    assert all(0 < length <= 32 for length in rounded.lengths[2:])
+    again = Packed.from_lists([[1] * length for length in rounded.lengths])
+    assert_exact(rounded.positions, again.positions)
+    assert rounded.widest == again.widest
+
+
+def test_of_thousands_of_sizes_few_are_left():
+    sizes = {Packed.from_lists([[1] * tokens]).rounded_up().num_tokens for tokens in range(3000, 6000, 7)}
+    assert len(sizes) <= 24
+    assert all(size % 128 == 0 for size in sizes)
+
+
+def test_other_tokens_of_a_layout_are_rounded_with_their_own_ids():
+    packed = Packed.from_padded(torch.tensor([[1, 2, 0], [3, 0, 4]]), torch.tensor([[1, 1, 0], [1, 0, 1]]))
+    assert packed.rounded_up().has_holes
+    assert packed.rounded_up().ids.tolist() == [1, 2, 3, 4] + [0] * 12
+    assert packed.with_ids(torch.tensor([5, 6, 7, 8])).rounded_up().ids.tolist() == [5, 6, 7, 8] + [0] * 12
+
+
 # ---------------------------------------------------------------- padded batches
 
 

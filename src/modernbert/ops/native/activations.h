@@ -2,6 +2,7 @@
 #pragma once
 #include <cmath>
 
+#include "places.h"
 #include "vectors.h"
 
 namespace modernbert {
@@ -32,18 +33,27 @@ INLINE V gelu(V x) {
     return x * (x > V{} ? 1.0f - tail : tail);
 }
 
-// Scaled to mean 0 and variance 1, times `weight`; `to` may be `from`.
-INLINE void layer_norm(const float* from, const float* weight, float eps, long width, float* to) {
+// Of a row: its mean, and 1 / its deviation.
+struct Spread {
+    V mean, scale;
+};
+INLINE Spread spread(const float* row, float eps, long width) {
     V total{};
-    for (long i = 0; i < width; i += W) total += load(from + i);
+    for (long i = 0; i < width; i += W) total += load(row + i);
     const V mean = all(sum(total) / width);
     V squares{};
     for (long i = 0; i < width; i += W) {
-        const V away = load(from + i) - mean;
+        const V away = load(row + i) - mean;
         squares += away * away;
     }
-    const V scale = all(1 / std::sqrt(sum(squares) / width + eps));
-    for (long i = 0; i < width; i += W) store(to + i, (load(from + i) - mean) * scale * load(weight + i));
+    return {mean, all(1 / std::sqrt(sum(squares) / width + eps))};
+}
+
+// Scaled to mean 0 and variance 1, times `weight`; `to` may be `from`.
+template <class Part>
+INLINE void layer_norm(const float* from, const float* weight, float eps, long width, Part* to) {
+    const Spread at = spread(from, eps, width);
+    for (long i = 0; i < width; i += W) put(to + i, (load(from + i) - at.mean) * at.scale * load(weight + i));
 }
 
 }  // namespace modernbert

@@ -34,8 +34,13 @@ _NEEDED = {
 
 
 _FUNCTIONS = (
-    "ready", "panel", "step", "takes_head_size", "attend", "attend_backward", "turn", "gate", "gate_backward", "encode", "changed",
+    "ready", "panel", "step", "takes_head_size", "attend", "attend_backward", "turn", "gate", "gate_backward", "norm",
+    "norm_backward", "encode", "changed",
 )  # fmt: skip
+
+
+Argument = Tensor | int | float | ctypes.Structure
+"""What a function takes."""
 
 
 class Library:
@@ -64,8 +69,8 @@ class Library:
         """Whether attention can run heads of this size."""
         return bool(self.handle.modernbert_takes_head_size(ctypes.c_int64(size)))
 
-    def call(self, name: str, *arguments: Tensor | int | ctypes.Structure) -> int:
-        """Call a function: tensors go as their addresses, whole numbers as int64, structures by reference.
+    def call(self, name: str, *arguments: Argument) -> int:
+        """Call a function: tensors go as their addresses, whole numbers as int64, others as floats, structures by reference.
 
         Raises:
             torch.OutOfMemoryError: there was no memory for what the call needs in between.
@@ -148,7 +153,9 @@ def _compiled(variant: str) -> Path:
     return cached
 
 
-def _as_c(argument: Tensor | int | ctypes.Structure) -> object:
+def _as_c(argument: Argument) -> object:
     if isinstance(argument, Tensor):
         return ctypes.c_void_p(argument.data_ptr())
+    if isinstance(argument, float):
+        return ctypes.c_float(argument)
     return ctypes.c_int64(argument) if isinstance(argument, int) else ctypes.byref(argument)

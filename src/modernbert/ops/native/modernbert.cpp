@@ -309,6 +309,36 @@ int64_t modernbert_gate_backward(int64_t numbers, const void* both, const void* 
     });
 }
 
+int64_t modernbert_norm(int64_t numbers, const float* x, const float* weight, float eps, void* out, int64_t tokens, int64_t width, int64_t threads) {
+    if (width % W) return -2;
+    return guarded(numbers, [&](auto number) {
+        typedef typename decltype(number)::Row Part;
+        Borrowed pool(threads, Threads::TORCHS);
+        for_rows(*pool, tokens, [&](long t) { layer_norm(x + t * width, weight, eps, width, static_cast<Part*>(out) + t * width); });
+    });
+}
+
+int64_t modernbert_norm_backward(int64_t numbers, const float* x, const float* weight, float eps, const void* grad, float* grad_x,
+                                 float* grad_weight, int64_t tokens, int64_t width, int64_t threads) {
+    if (width % W) return -2;
+    return guarded(numbers, [&](auto number) {
+        typedef typename decltype(number)::Row Part;
+        constexpr long PARTS = 64;  // whatever the threads, so that sums have one order
+        Borrowed pool(threads, Threads::TORCHS);
+        Room<float> sums(PARTS * width);
+        (*pool).run(PARTS, [&](long part) {
+            std::memset(sums + part * width, 0, sizeof(float) * width);
+            for (long t = tokens * part / PARTS; t < tokens * (part + 1) / PARTS; t++)
+                layer_norm_backward(x + t * width, weight, eps, width, static_cast<const Part*>(grad) + t * width, grad_x + t * width, sums + part * width);
+        });
+        for (long i = 0; i < width; i += W) {
+            V total{};
+            for (long part = 0; part < PARTS; part++) total += load(sums + part * width + i);
+            store(grad_weight + i, total);
+        }
+    });
+}
+
 int64_t modernbert_encode(const ModernBertEncoder* encoder, const int64_t* ids, const int64_t* positions, const int64_t* offsets,
                           int64_t documents, int64_t threads, float* out) {
     const long size = encoder->width / encoder->heads;

@@ -45,6 +45,13 @@ int64_t modernbert_gate(int64_t numbers, const void* both, void* out, int64_t to
 int64_t modernbert_gate_backward(int64_t numbers, const void* both, const void* grad, void* grad_both, int64_t tokens, int64_t width,
                                  int64_t threads);
 
+/* LayerNorm without a bias of each row of x [T, width], float32, into `numbers`; and from the gradient of that, in `numbers`, those
+ * of x and of the weight [width]. */
+int64_t modernbert_norm(int64_t numbers, const float* x, const float* weight, float eps, void* out, int64_t tokens, int64_t width,
+                        int64_t threads);
+int64_t modernbert_norm_backward(int64_t numbers, const float* x, const float* weight, float eps, const void* grad, float* grad_x,
+                                 float* grad_weight, int64_t tokens, int64_t width, int64_t threads);
+
 typedef struct {
     const void* numbers; /* in panels */
     const float* worth;  /* of a whole number, for each column in the panels' order; int8 only */

@@ -47,4 +47,22 @@ void gate_backward(const Part* both, const Part* grad, long width, Part* grad_bo
     }
 }
 
+// From the gradient of a normed row the one of the row; the weight's is added to.
+template <class Part>
+void layer_norm_backward(const float* row, const float* weight, float eps, long width, const Part* grad, float* grad_row, float* grad_weight) {
+    const Spread at = spread(row, eps, width);
+    V level{}, along{};
+    for (long i = 0; i < width; i += W) {
+        const V normed = (load(row + i) - at.mean) * at.scale, upstream = widened(grad + i), slope = upstream * load(weight + i);
+        level += slope;
+        along += slope * normed;
+        store(grad_weight + i, load(grad_weight + i) + upstream * normed);
+    }
+    const V mean = all(sum(level) / width), share = all(sum(along) / width);
+    for (long i = 0; i < width; i += W) {
+        const V normed = (load(row + i) - at.mean) * at.scale;
+        store(grad_row + i, at.scale * (widened(grad + i) * load(weight + i) - mean - normed * share));
+    }
+}
+
 }  // namespace modernbert
