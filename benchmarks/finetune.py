@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,6 @@ class Texts:
     ids: list[list[int]]
     labels: list[int]
     texts: list[str]
-    mean_of_all: float
-    """Tokens a text, of all rows of the file."""
 
     @property
     def tokens(self) -> int:
@@ -111,7 +109,8 @@ def main(words: Sequence[str] | None = None) -> None:
     lines = _table(training, prediction, {name: statistics.median(found) for name, found in peaks.items()}, texts)
     print("\n".join(lines))
     if not options.no_write:
-        PAGE.write_text(_page(lines, texts, options, load_before), encoding="utf-8")
+        mean_of_all = _mean_length(options.rows_file, tokenizer, options.longest)
+        PAGE.write_text(_page(lines, texts, mean_of_all, options, load_before), encoding="utf-8")
         print(f"wrote {PAGE}", file=sys.stderr)
 
 
@@ -121,13 +120,13 @@ def _read(path: Path, tokenizer: Tokenizer, rows: int, longest: int) -> Texts:
     texts = [str(row.values["text"]) for row in chosen]
     names = sorted({str(row.values["label"]) for row in found})
     encoded = tokenizer.encode(texts, longest=longest)
-    every = tokenizer.encode([str(row.values["text"]) for row in found], longest=longest)
-    return Texts(
-        ids=encoded.ids,
-        labels=[names.index(str(row.values["label"])) for row in chosen],
-        texts=texts,
-        mean_of_all=statistics.fmean(map(len, every.ids)),
-    )
+    return Texts(ids=encoded.ids, labels=[names.index(str(row.values["label"])) for row in chosen], texts=texts)
+
+
+def _mean_length(path: Path, tokenizer: Tokenizer, longest: int) -> float:
+    """Tokens a text, of all the file's rows."""
+    every = tokenizer.encode([str(row.values["text"]) for row in read_records(str(path))], longest=longest)
+    return statistics.fmean(map(len, every.ids))
 
 
 def _trainee(name: str, folder: Path) -> Any:
@@ -260,7 +259,7 @@ def _alone(
     if name == OURS:
         keep_large_blocks()  # as `modernbert finetune` does
     few = slice(2 * options.batch)
-    first = replace(texts, ids=texts.ids[few], labels=texts.labels[few], texts=texts.texts[few])
+    first = Texts(ids=texts.ids[few], labels=texts.labels[few], texts=texts.texts[few])
     seconds: list[float] = []
     peak = growth(lambda: seconds.extend(_epoch(name, folder, part, tokenizer, options) for part in (first, texts)))
     return seconds[-1], peak
@@ -295,7 +294,7 @@ def _table(
     return lines
 
 
-def _page(lines: list[str], texts: Texts, options: argparse.Namespace, load_before: float) -> str:
+def _page(lines: list[str], texts: Texts, mean_of_all: float, options: argparse.Namespace, load_before: float) -> str:
     lengths = sorted(map(len, texts.ids))
     quarters = [lengths[len(lengths) * i // 4] for i in (1, 2, 3)]
     return "\n".join([
@@ -306,7 +305,7 @@ def _page(lines: list[str], texts: Texts, options: argparse.Namespace, load_befo
         "",
         examine().line(load_before),
         "",
-        f"{len(lengths)} texts, {sum(lengths):,} tokens, {texts.tokens / len(lengths):.0f} on average ({texts.mean_of_all:.0f} in the "
+        f"{len(lengths)} texts, {sum(lengths):,} tokens, {texts.tokens / len(lengths):.0f} on average ({mean_of_all:.0f} in the "
         f"whole file), quartiles {', '.join(map(str, quarters))}. Real tokens a second: "
         "padding counts for nothing. Numbers: "
         + ("bfloat16" if best_precision().dtype == torch.bfloat16 else "float32 (this CPU would emulate bfloat16)") + ".",

@@ -139,9 +139,8 @@ def test_everything_can_be_done_by_keyboard(page):
     assert page.evaluate_handle("document.activeElement").as_element().inner_text() == "Skip to the panel"
     page.keyboard.press("Enter")
     playwright.expect(page.locator("#panel")).to_be_focused()
-    assert (
-        "#" not in page.url
-    )  # a hash is the panel's; a change of it is heard of later, and would move the focus once more
+    # a hash is the panel's; a change of it is heard of later, and would move the focus once more
+    assert "#" not in page.url
     page.keyboard.press("Tab")
     field = text_field(page, "Text")
     playwright.expect(field).to_be_focused()

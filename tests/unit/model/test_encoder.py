@@ -111,10 +111,8 @@ def test_the_pad_tokens_embedding_learns_nothing():
 
 @pytest.mark.parametrize("tokens", [1, 15, 16, 17, 130, 300])
 def test_the_few_sizes_of_training_change_neither_outputs_nor_gradients(tokens):
-    encoder, packed = (
-        Encoder(tiny_config()).double(),
-        Packed.from_lists([[5] * (tokens // 3), [6] * (tokens - tokens // 3)]),
-    )
+    encoder = Encoder(tiny_config()).double()
+    packed = Packed.from_lists([[5] * (tokens // 3), [6] * (tokens - tokens // 3)])
     wanted, seen = torch.randn(tokens, encoder.config.hidden_size, dtype=torch.float64), []
     encoder.final_norm.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
     found = []

@@ -3,7 +3,6 @@
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from modernbert.ops.packed import Packed
 from modernbert.ops.window import Window
 from support.close import assert_exact, assert_fp32, assert_half, error
 from support.mixtures import MIXTURES, WINDOWS
-from support.native import needs_native
+from support.native import needs_native, on_threads
 from support.tiny import BOUNDARIES, random_documents, random_heads
 
 pytestmark = needs_native
@@ -273,16 +272,6 @@ def test_it_says_what_it_does_not_do(changes, sentence):
 def test_a_compiled_graph_does_not_hold_it(monkeypatch):
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     assert why_not(CPU, FP32, 64, False, 0.0) == "a compiled graph cannot hold it"
-
-
-@contextmanager
-def on_threads(count):
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 THREADS = """

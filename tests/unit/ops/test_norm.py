@@ -11,7 +11,7 @@ from modernbert.ops import _native_rows
 from modernbert.ops.native.library import library
 from modernbert.ops.norm import normed
 from support.close import assert_exact, assert_fp32, assert_half
-from support.native import needs_native
+from support.native import needs_native, on_threads
 
 pytestmark = needs_native
 
@@ -22,8 +22,8 @@ def cast():
     return torch.autocast("cpu", dtype=torch.bfloat16)
 
 
-def norm_of(width, dtype=torch.float32, **options):
-    norm = nn.LayerNorm(width, eps=EPS, bias=False, **options).to(dtype)
+def norm_of(width, dtype=torch.float32):
+    norm = nn.LayerNorm(width, eps=EPS, bias=False).to(dtype)
     with torch.no_grad():
         norm.weight.copy_(torch.linspace(-1, 2, width))
     return norm
@@ -41,10 +41,8 @@ def both_ways(run, x, norm, upstream, under=nullcontext):
 @pytest.mark.parametrize("panels", [1, 3, 8])
 def test_it_is_the_formulas_both_ways(panels, tokens):
     width = panels * library().panel
-    x, upstream = (
-        3 + 2 * torch.randn(tokens, width, dtype=torch.float64),
-        torch.randn(tokens, width).bfloat16().double(),
-    )
+    x = 3 + 2 * torch.randn(tokens, width, dtype=torch.float64)
+    upstream = torch.randn(tokens, width).bfloat16().double()
     truth = both_ways(lambda norm, x: norm(x), x.float().double(), norm_of(width, torch.float64), upstream)
     found = both_ways(normed, x.float(), norm_of(width), upstream, cast)
     plain = both_ways(lambda norm, x: norm(x).bfloat16(), x.float(), norm_of(width), upstream, cast)
@@ -68,15 +66,12 @@ def test_rows_of_one_value_and_rows_that_are_no_number():
 
 
 def test_threads_change_nothing():
-    width, before = 2 * library().panel, torch.get_num_threads()
+    width = 2 * library().panel
     x, upstream = torch.randn(200, width), torch.randn(200, width)
     found = []
-    try:
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
+    for threads in (1, 2, 3):
+        with on_threads(threads):
             found.append(both_ways(normed, x, norm_of(width), upstream, cast))
-    finally:
-        torch.set_num_threads(before)
     for other in found[1:]:
         for ours, first in zip(other, found[0], strict=True):
             assert_exact(ours, first)
